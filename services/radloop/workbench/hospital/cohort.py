@@ -1,0 +1,171 @@
+"""Who comes to the simulated hospital: cases drawn by patient, so that nobody is on two sides.
+
+A patient gives one study and lands in at most one part: seeds (the workshop's first model), acceptance (calibration),
+pool (where answers are asked), gate (decides every release), morning (played live). The test split only reports.
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from radloop.kit.errors import Misconfigured
+
+FULL_POOL = 800
+KERMANY = "kermany_cxr_224"
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One patient with one radiograph; `positive` is the truth, which stays in this process."""
+
+    patient: str
+    positive: bool = field(repr=False)
+    image: str = field(repr=False)
+
+
+class Source(Protocol):
+    """Where radiographs come from: real ones in a folder, or phantoms."""
+
+    name: str
+
+    def training(self) -> Sequence[tuple[str, bool, tuple[str, ...]]]:
+        """Return (patient, positive, images) of the training side, without anybody of the test split."""
+        ...
+
+    def test(self) -> Sequence[Candidate]:
+        """Return the test split: it reports, and decides nothing."""
+        ...
+
+    def pixels(self, image: str) -> Pixels:
+        """Return one image as uint8 [rows, columns], brighter where denser."""
+        ...
+
+
+class Radiographs:
+    """The paediatric radiographs in `RADLOOP_DATA`; labels.csv says whom to leave out."""
+
+    name = "radiographs"
+
+    def __init__(self, data: Path) -> None:
+        self._root = data / KERMANY
+        try:
+            with (self._root / "labels.csv").open(newline="", encoding="utf-8") as file:
+                self._rows = list(csv.DictReader(file))
+        except OSError as missing:
+            raise Misconfigured(f"no labels.csv under RADLOOP_DATA: {KERMANY} is not there") from missing
+
+    def training(self) -> Sequence[tuple[str, bool, tuple[str, ...]]]:
+        """Return the training patients; a key that also occurs in the publisher's test split is left out."""
+        images: dict[str, list[str]] = defaultdict(list)
+        positive: dict[str, bool] = {}
+        tested = {
+            row["patient_key_from_filename"]
+            for row in self._rows
+            if row["split"] == "test" or row["patient_also_in_test"]
+        }
+        for row in self._rows:
+            key = row["patient_key_from_filename"]
+            if row["split"] == "train" and key not in tested:
+                images[key].append(row["file"])
+                positive[key] = row["label"] == "PNEUMONIA"
+        return [(key, positive[key], tuple(sorted(files))) for key, files in sorted(images.items())]
+
+    def test(self) -> Sequence[Candidate]:
+        """Return every image of the test split."""
+        return [
+            Candidate(row["patient_key_from_filename"], row["label"] == "PNEUMONIA", row["file"])
+            for row in self._rows
+            if row["split"] == "test"
+        ]
+
+    def pixels(self, image: str) -> Pixels:
+        """Return one image, grey."""
+        with Image.open(self._root / image) as opened:
+            return np.asarray(opened.convert("L"), dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many cases each part gets; the gate set has its own mix, the others the prevalence."""
+
+    seeds: int = 20
+    acceptance: int = 200
+    pool: int = FULL_POOL
+    gate_positives: int = 400
+    gate_negatives: int = 200
+    morning: int = 60
+    prevalence: float = 0.2
+
+
+def sizes(studies: int, pool: int, prevalence: float = 0.2) -> Sizes:
+    """Return the sizes for a demo: what is smaller than the full one scales down, but never under what the gate asks."""
+    if studies < 1 or pool < 1:
+        raise Misconfigured("--studies and --pool take a positive number")
+    share = min(1.0, pool / FULL_POOL)
+    return Sizes(
+        acceptance=max(60, round(200 * share)),
+        pool=pool,
+        gate_negatives=max(100, round(200 * share)),
+        morning=studies,
+        prevalence=prevalence,
+    )
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The parts, each in an order that says nothing of the truth."""
+
+    seeds: tuple[Candidate, ...]
+    acceptance: tuple[Candidate, ...]
+    pool: tuple[Candidate, ...]
+    gate: tuple[Candidate, ...]
+    morning: tuple[Candidate, ...]
+    test: tuple[Candidate, ...]
+
+
+def draw(source: Source, seed: int, wanted: Sizes) -> Cohort:
+    """Draw every part by patient key; the same seed draws the same, no patient is drawn twice."""
+    rng = np.random.default_rng([seed, 0xC0])
+    piles: dict[bool, list[Candidate]] = {True: [], False: []}
+    for patient, positive, images in source.training():
+        piles[positive].append(Candidate(patient, positive, images[int(rng.integers(len(images)))]))
+    for pile in piles.values():
+        _shuffle(rng, pile)
+
+    def part(positives: int, negatives: int) -> tuple[Candidate, ...]:
+        taken = _take(piles[True], positives, "positive") + _take(piles[False], negatives, "negative")
+        _shuffle(rng, taken)
+        return tuple(taken)
+
+    def mixed(count: int) -> tuple[Candidate, ...]:
+        positives = min(max(1, round(count * wanted.prevalence)), max(1, count - 1))
+        return part(positives, count - positives)
+
+    return Cohort(
+        gate=part(wanted.gate_positives, wanted.gate_negatives),
+        seeds=mixed(wanted.seeds),
+        acceptance=mixed(wanted.acceptance),
+        morning=mixed(wanted.morning),
+        pool=mixed(wanted.pool),
+        test=tuple(source.test()),
+    )
+
+
+def _take(pile: list[Candidate], count: int, kind: str) -> list[Candidate]:
+    if len(pile) < count:
+        raise Misconfigured(f"not enough {kind} patients for these sizes: {count} wanted, {len(pile)} left")
+    taken, pile[:] = pile[:count], pile[count:]
+    return taken
+
+
+def _shuffle(rng: np.random.Generator, things: list[Any]) -> None:
+    order = rng.permutation(len(things))
+    things[:] = [things[int(i)] for i in order]

@@ -1,0 +1,87 @@
+"""Who is drawn: nobody on two sides, and nothing that follows from the truth."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from radloop.kit.errors import Misconfigured
+from radloop.workbench.hospital.cohort import Candidate, Cohort, Pixels, Sizes, draw, sizes
+
+
+class Made:
+    """A source of made-up patients, a few of them with several images."""
+
+    name = "made"
+
+    def __init__(self, positives: int = 900, negatives: int = 1100) -> None:
+        self._count = (positives, negatives)
+
+    def training(self) -> Sequence[tuple[str, bool, tuple[str, ...]]]:
+        """Return patients whose key tells the label, as the real file names do."""
+        positives, negatives = self._count
+        return [(f"P{i}", True, (f"p{i}a", f"p{i}b")) for i in range(positives)] + [
+            (f"N{i}", False, (f"n{i}",)) for i in range(negatives)
+        ]
+
+    def test(self) -> Sequence[Candidate]:
+        """Return a test split with patients of its own."""
+        return [Candidate(f"T{i}", i % 2 == 0, f"t{i}") for i in range(10)]
+
+    def pixels(self, image: str) -> Pixels:
+        """Return nothing to see."""
+        return np.zeros((8, 8), np.uint8)
+
+
+def parts(cohort: Cohort) -> dict[str, tuple[Candidate, ...]]:
+    return {name: getattr(cohort, name) for name in ("seeds", "acceptance", "pool", "gate", "morning", "test")}
+
+
+def test_no_patient_is_in_two_parts_or_twice_in_one() -> None:
+    """A patient gives one study to one part."""
+    keys = [one.patient for part in parts(draw(Made(), 7, Sizes())).values() for one in part]
+    assert len(keys) == len(set(keys))
+
+
+def test_the_parts_have_their_sizes_and_mixes() -> None:
+    """The gate set has its own mix; everything else stands at the prevalence, seeds with both classes."""
+    drawn = draw(Made(), 7, Sizes())
+    assert {name: len(part) for name, part in parts(drawn).items()} == {
+        "seeds": 20,
+        "acceptance": 200,
+        "pool": 800,
+        "gate": 600,
+        "morning": 60,
+        "test": 10,
+    }
+    assert sum(one.positive for one in drawn.gate) == 400
+    for part in (drawn.seeds, drawn.acceptance, drawn.pool, drawn.morning):
+        assert sum(one.positive for one in part) == pytest.approx(0.2 * len(part))
+
+
+def test_a_seed_draws_the_same_and_another_seed_another() -> None:
+    """The draw is repeatable."""
+    assert draw(Made(), 7, Sizes()) == draw(Made(), 7, Sizes())
+    assert draw(Made(), 7, Sizes()).pool != draw(Made(), 8, Sizes()).pool
+
+
+def test_the_order_within_a_part_says_nothing_of_the_truth() -> None:
+    """Positives are spread: the mean place of positives and negatives is about the same."""
+    pool = draw(Made(), 7, Sizes()).pool
+    places = np.arange(len(pool))
+    truth = np.array([one.positive for one in pool])
+    assert abs(places[truth].mean() - places[~truth].mean()) < 0.1 * len(pool)
+
+
+def test_a_small_demo_keeps_a_gate_set_that_can_decide() -> None:
+    """Scaling down never goes below 400 positives and 100 negatives."""
+    small = sizes(12, 100)
+    assert (small.morning, small.pool) == (12, 100)
+    assert small.gate_positives >= 400
+    assert small.gate_negatives >= 100
+
+
+def test_too_few_patients_is_said_and_not_papered_over() -> None:
+    """A part is never filled by drawing somebody twice."""
+    with pytest.raises(Misconfigured, match="not enough"):
+        draw(Made(positives=100), 7, Sizes())
