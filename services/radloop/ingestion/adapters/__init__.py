@@ -1,0 +1,1 @@
+"""What ingestion touches outside: MLLP, DICOM, gRPC, Postgres."""

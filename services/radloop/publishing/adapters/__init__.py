@@ -1,0 +1,1 @@
+"""What publishing needs from outside, made concrete."""

@@ -1,0 +1,1 @@
+"""Reading and writing the hospital's standards; pure, shared by the rooms."""
