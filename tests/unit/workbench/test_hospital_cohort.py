@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from radloop.kit.errors import Misconfigured
-from radloop.workbench.hospital.cohort import Candidate, Cohort, Pixels, Sizes, draw, sizes
+from radloop.workbench.hospital.cohort import Cohort, Sizes, draw, sizes
+from radloop.workbench.hospital.sources import Candidate, Phantoms, Pixels, open_source
 
 
 class Made:
@@ -85,3 +86,13 @@ def test_too_few_patients_is_said_and_not_papered_over() -> None:
     """A part is never filled by drawing somebody twice."""
     with pytest.raises(Misconfigured, match="not enough"):
         draw(Made(positives=100), 7, Sizes())
+
+
+def test_without_a_data_directory_phantoms_are_enough_for_the_full_demo() -> None:
+    """Phantoms have patients for every part, their truth is drawn, and a picture is the same whenever it is asked for."""
+    source = open_source(None, 3)
+    assert isinstance(source, Phantoms)
+    drawn = draw(source, 3, Sizes())
+    image = drawn.pool[0].image
+    assert (source.pixels(image) == source.pixels(image)).all()
+    assert {one.positive for one in drawn.test} == {True, False}

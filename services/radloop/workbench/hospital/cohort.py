@@ -4,92 +4,15 @@ A patient gives one study and lands in at most one part: seeds (the workshop's f
 pool (where answers are asked), gate (decides every release), morning (played live). The test split only reports.
 """
 
-import csv
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from radloop.kit.errors import Misconfigured
+from radloop.workbench.hospital.sources import Candidate, Source
 
 FULL_POOL = 800
-KERMANY = "kermany_cxr_224"
-Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One patient with one radiograph; `positive` is the truth, which stays in this process."""
-
-    patient: str
-    positive: bool = field(repr=False)
-    image: str = field(repr=False)
-
-
-class Source(Protocol):
-    """Where radiographs come from: real ones in a folder, or phantoms."""
-
-    name: str
-
-    def training(self) -> Sequence[tuple[str, bool, tuple[str, ...]]]:
-        """Return (patient, positive, images) of the training side, without anybody of the test split."""
-        ...
-
-    def test(self) -> Sequence[Candidate]:
-        """Return the test split: it reports, and decides nothing."""
-        ...
-
-    def pixels(self, image: str) -> Pixels:
-        """Return one image as uint8 [rows, columns], brighter where denser."""
-        ...
-
-
-class Radiographs:
-    """The paediatric radiographs in `RADLOOP_DATA`; labels.csv says whom to leave out."""
-
-    name = "radiographs"
-
-    def __init__(self, data: Path) -> None:
-        self._root = data / KERMANY
-        try:
-            with (self._root / "labels.csv").open(newline="", encoding="utf-8") as file:
-                self._rows = list(csv.DictReader(file))
-        except OSError as missing:
-            raise Misconfigured(f"no labels.csv under RADLOOP_DATA: {KERMANY} is not there") from missing
-
-    def training(self) -> Sequence[tuple[str, bool, tuple[str, ...]]]:
-        """Return the training patients; a key that also occurs in the publisher's test split is left out."""
-        images: dict[str, list[str]] = defaultdict(list)
-        positive: dict[str, bool] = {}
-        tested = {
-            row["patient_key_from_filename"]
-            for row in self._rows
-            if row["split"] == "test" or row["patient_also_in_test"]
-        }
-        for row in self._rows:
-            key = row["patient_key_from_filename"]
-            if row["split"] == "train" and key not in tested:
-                images[key].append(row["file"])
-                positive[key] = row["label"] == "PNEUMONIA"
-        return [(key, positive[key], tuple(sorted(files))) for key, files in sorted(images.items())]
-
-    def test(self) -> Sequence[Candidate]:
-        """Return every image of the test split."""
-        return [
-            Candidate(row["patient_key_from_filename"], row["label"] == "PNEUMONIA", row["file"])
-            for row in self._rows
-            if row["split"] == "test"
-        ]
-
-    def pixels(self, image: str) -> Pixels:
-        """Return one image, grey."""
-        with Image.open(self._root / image) as opened:
-            return np.asarray(opened.convert("L"), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
