@@ -17,11 +17,11 @@ from radloop.workbench.hospital.sender import MllpLine, Modality
 class Chart(Protocol):
     """The hospital's EHR, as the hospital itself fills it."""
 
-    def ordered(self, order: Order) -> None:
+    def file_order(self, order: Order) -> None:
         """Put in the patient and the ServiceRequest."""
         ...
 
-    def imaged(self, order: Order, image: FileDataset) -> None:
+    def file_study(self, order: Order) -> None:
         """Put in the ImagingStudy."""
         ...
 
@@ -86,12 +86,12 @@ class Morning:
         self._stop.set()
 
     def _send_order(self, order: Order) -> None:
-        self._lines.chart.ordered(order)
+        self._lines.chart.file_order(order)
         message = order_message(order, f"O{order.placer}", self._clock.now(), self._lines.envelope)
         self._lines.hl7.must(message)
 
     def _send_images(self, order: Order) -> None:
         image = self._picture(order, self._clock.now())
-        self._lines.chart.imaged(order, image)
+        self._lines.chart.file_study(order)
         self._lines.modality.store(image)
         self.stored[order.accession] = self._clock.now()
