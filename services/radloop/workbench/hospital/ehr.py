@@ -64,7 +64,7 @@ class Server:
         command = [str(Path(sys.executable).with_name("sekmet")), "serve", "--config", str(settings),
                    "--host", "127.0.0.1", "--port", str(port)]
         with (folder / "log").open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own command line
+            process = subprocess.Popen(
                 command, cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
                 env={**os.environ, "SEKMET_CONFIG": str(settings)},
             )
@@ -226,7 +226,7 @@ def study_of(order: Order, patient: str, request: str) -> Json:
     }
 
 
-def _referred(resource: Any) -> list[str]:  # noqa: ANN401 - any JSON
+def _referred(resource: Any) -> list[str]:
     if isinstance(resource, dict):
         own = resource.get("reference")
         here = ["/".join(own.split("/")[-2:])] if isinstance(own, str) else []
