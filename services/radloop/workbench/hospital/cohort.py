@@ -34,7 +34,7 @@ def sizes(studies: int, pool: int, prevalence: float = 0.2) -> Sizes:
         raise Misconfigured("--studies and --pool take a positive number")
     share = min(1.0, pool / FULL_POOL)
     return Sizes(
-        acceptance=max(60, round(200 * share)),
+        acceptance=max(125, round(200 * share)),
         pool=pool,
         gate_negatives=max(100, round(200 * share)),
         morning=studies,
