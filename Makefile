@@ -1,0 +1,51 @@
+# Verbs of the project; `make help` prints them. Everything runs in .venv, which the first verb creates.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+
+# A Python the project runs on: 3.12 only where there is no 3.11, because Triton's stub is linked to libpython3.11.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
+# Only what is installed counts, not the settings of the tools below it.
+WANTED := $(shell sed '/^\[tool\./,$$d' pyproject.toml | cksum | cut -d' ' -f1)
+STAMP := .venv/.installed-$(WANTED)
+
+help: ## Print this
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 8 | sed 's/^/  make /'
+
+demo: venv ## Play the whole loop on this machine: orders, images, models, a reading list, a report (ARGS='--exit --json')
+	@.venv/bin/radloop demo $(ARGS)
+
+up: venv ## Start everything here and watch over it, until Ctrl-C (ARGS='--help')
+	@.venv/bin/radloop up $(ARGS)
+
+test: venv ## Run the tests (ARGS='tests/unit -k triage')
+	@.venv/bin/python -m pytest $(ARGS)
+
+check: venv ## Lint, types, layers, contracts, house rules: what a change must pass before its tests are looked at
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+	.venv/bin/python tests/house/proto.py lint
+	.venv/bin/python tests/house/rules.py
+
+proto: venv ## Generate services/radloop/v1 from proto/
+	@.venv/bin/python tests/house/proto.py generate
+
+bench: venv ## Run one benchmark on a fresh stack (NAME=loop)
+	@test -n "$(NAME)" || { echo "make bench NAME=x, where x is one of:"; ls tests/bench/*.py 2>/dev/null | xargs -rn1 basename -s .py; exit 2; }
+	@.venv/bin/python tests/bench/$(NAME).py $(ARGS)
+
+venv: $(STAMP) ## Create .venv, or bring it up to pyproject.toml
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "radloop needs Python 3.11 or 3.12, and none is on the PATH. Debian: apt-get install python3.11 python3.11-venv"; exit 1; }
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make a virtual environment. Debian: apt-get install python3-venv"; exit 1; }
+	@test -e $(STAMP) || { echo "installing radloop into .venv (once; 1 to 4 minutes)"; \
+	  .venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; }
+	@ldconfig -p 2>/dev/null | grep -q 'libpython3\.11\.so\.1\.0' || .venv/bin/python -c 'import sysconfig, sys; sys.exit(not sysconfig.get_config_var("Py_ENABLE_SHARED"))' \
+	  || echo "note: no shared libpython3.11 here; the embedded Triton needs it. Debian: apt-get install libpython3.11 (or run with --triton HOST:PORT)"
+	@rm -f .venv/.installed-*; touch $@
+
+.PHONY: help demo up test check proto bench venv
