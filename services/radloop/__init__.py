@@ -1,0 +1,1 @@
+"""radloop: a physician-in-the-loop AI platform for radiology."""

@@ -1,0 +1,1 @@
+"""What the rooms tell each other, as frozen dataclasses; `wire` pairs each with its message on Kafka."""

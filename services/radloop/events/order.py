@@ -1,0 +1,33 @@
+"""What ingestion says of orders."""
+
+from dataclasses import dataclass
+
+from radloop.events.common import Order, Patient
+from radloop.kit.flow import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderRecorded(Event):
+    """An order was placed, changed, cancelled (change: new, changed, cancelled), or its patient updated or merged
+    (patient-updated, patient-merged). `order_revision` counts what ingestion said of this case's order: the higher holds.
+    """
+
+    change: str
+    order: Order
+    patient: Patient
+    order_revision: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseJoined(Event):
+    """An unmatched study found its order, or a wrong join was undone; said to both cases.
+
+    `order_case` is the case the order had before, equal to `study_case` where it had none of its own.
+    """
+
+    study_case: str
+    order_case: str
+    order: Order
+    patient: Patient
+    order_revision: int
+    undone: bool = False

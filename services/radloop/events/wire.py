@@ -1,0 +1,115 @@
+"""Pairs each event with its protobuf message and topic; CloudEvents in binary mode around it.
+
+A scalar whose zero would mean something is `optional` in proto: its absence is refused here, as is a number that is not
+finite. Fields this version does not know are ignored; a type or value it does not know waits in quarantine.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, cast
+
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from google.protobuf.message import DecodeError
+from google.protobuf.message import Message as Proto
+from pydantic import TypeAdapter, ValidationError
+
+from radloop.events.model import ModelReleased, ModelTrained
+from radloop.events.order import CaseJoined, OrderRecorded
+from radloop.events.prediction import PredictionFailed, PredictionMade, PredictionPooled, PredictionShadowed
+from radloop.events.publishing import ResultPublished
+from radloop.events.reading import CaseOpened, LabelSettled, VerdictRecorded
+from radloop.events.report import ReportSigned
+from radloop.events.study import StudyBackfilled, StudyCompleted
+from radloop.events.triage import CaseTriaged, ReviewRequested
+from radloop.kit import telemetry
+from radloop.kit.codec import Message, places
+from radloop.kit.errors import Permanent
+from radloop.kit.flow import Event
+from radloop.v1 import (
+    model_pb2, order_pb2, prediction_pb2, publishing_pb2, reading_pb2, report_pb2, study_pb2, triage_pb2,
+)
+
+PAIRS: Mapping[type[Event], tuple[str, type[Proto]]] = {
+    OrderRecorded: ("order-recorded", order_pb2.OrderRecorded),
+    CaseJoined: ("case-joined", order_pb2.CaseJoined),
+    StudyCompleted: ("study-completed", study_pb2.StudyCompleted),
+    StudyBackfilled: ("study-backfilled", study_pb2.StudyBackfilled),
+    ReportSigned: ("report-signed", report_pb2.ReportSigned),
+    PredictionMade: ("prediction-made", prediction_pb2.PredictionMade),
+    PredictionFailed: ("prediction-failed", prediction_pb2.PredictionFailed),
+    PredictionPooled: ("prediction-pooled", prediction_pb2.PredictionPooled),
+    PredictionShadowed: ("prediction-shadowed", prediction_pb2.PredictionShadowed),
+    CaseTriaged: ("case-triaged", triage_pb2.CaseTriaged),
+    ReviewRequested: ("review-requested", triage_pb2.ReviewRequested),
+    CaseOpened: ("case-opened", reading_pb2.CaseOpened),
+    VerdictRecorded: ("verdict-recorded", reading_pb2.VerdictRecorded),
+    LabelSettled: ("label-settled", reading_pb2.LabelSettled),
+    ModelTrained: ("model-trained", model_pb2.ModelTrained),
+    ModelReleased: ("model-released", model_pb2.ModelReleased),
+    ResultPublished: ("result-published", publishing_pb2.ResultPublished),
+}
+
+_BY_TYPE = {f"radloop.v1.{kind.__name__}": kind for kind in PAIRS}
+_ENVELOPE = {field.name for field in fields(Event)}
+_ADAPTERS: dict[type[Event], TypeAdapter[Any]] = {kind: TypeAdapter(kind) for kind in PAIRS}
+
+
+class Wire:
+    """The codec of events, as the kit asks for it."""
+
+    def topic(self, kind: type[Event]) -> str:
+        """Return the topic an event type travels on."""
+        return PAIRS[kind][0]
+
+    def encode(self, event: Event, source: str) -> Message:
+        """Write an event as CloudEvents binary mode over protobuf."""
+        topic, kind = PAIRS[type(event)]
+        body = _ADAPTERS[type(event)].dump_python(event, mode="json", exclude=_ENVELOPE)
+        try:
+            value = ParseDict(_present(body), kind()).SerializeToString(deterministic=True)
+        except ParseError as wrong:
+            raise TypeError(f"{type(event).__name__} does not fit its message: {wrong}") from wrong
+        headers = {
+            "ce_specversion": "1.0", "ce_id": event.id, "ce_type": f"radloop.v1.{type(event).__name__}",
+            "ce_source": f"/radloop/{source}", "ce_time": event.at.isoformat(), "ce_subject": event.subject,
+            "ce_site": event.site, "content-type": "application/protobuf", "traceparent": telemetry.traceparent(),
+        }
+        return Message(topic=topic, key=event.subject, headers=headers, value=value)
+
+    def decode(self, headers: dict[str, str], value: bytes) -> Event:
+        """Read an event; raise Permanent for an unknown type or value, an absent scalar, or bytes that are no such message."""
+        told = headers.get("ce_type", "")
+        if told not in _BY_TYPE:
+            raise Permanent(f"unknown type {told or '(none)'}: waits for the upgrade that knows it")
+        kind = _BY_TYPE[told]
+        try:
+            body = MessageToDict(
+                PAIRS[kind][1].FromString(value), preserving_proto_field_name=True, always_print_fields_with_no_presence=True,
+            )
+            envelope = {
+                "id": headers["ce_id"], "subject": headers["ce_subject"], "site": headers["ce_site"],
+                "at": datetime.fromisoformat(headers["ce_time"]),
+            }
+            event = _ADAPTERS[kind].validate_python({**body, **envelope})
+        except (DecodeError, UnicodeDecodeError) as wrong:
+            raise Permanent(f"bytes are no {kind.__name__}") from wrong
+        except (KeyError, ValueError) as wrong:
+            where = places(wrong) if isinstance(wrong, ValidationError) else f"envelope: {wrong}"
+            raise Permanent(f"not a {kind.__name__}: {where}") from wrong
+        _present(_ADAPTERS[kind].dump_python(event, mode="json"))
+        return cast("Event", event)
+
+
+def _present(value: Any) -> Any:  # noqa: ANN401 - JSON has no type of its own
+    """Return JSON without its nulls; raise Permanent for a number that is not finite (rejected, never repaired)."""
+    match value:
+        case dict():
+            return {name: _present(part) for name, part in value.items() if part is not None}
+        case list() | tuple():
+            return [_present(part) for part in value]
+        case float() if not math.isfinite(value):
+            raise Permanent("a number is not finite")
+        case _:
+            return value

@@ -1,0 +1,206 @@
+"""Events in: polled, settled by a bounded pool in order per key, parked where they hold others up; then the offset moves.
+
+A case never holds a partition: what has not succeeded within ten seconds waits in the room's schema, and later inputs of
+its key behind it. When the store itself is away the consumer pauses, keeps its membership, and tries the same records again.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from kafka import KafkaConsumer
+from kafka.errors import KafkaError
+
+from radloop.kit.clock import Clock
+from radloop.kit.codec import EventCodec
+from radloop.kit.errors import Permanent, Transient
+from radloop.kit.flow import Arrived
+from radloop.kit.kafka import Broker
+from radloop.kit.runner import Parked, Runner
+from radloop.kit.worker import Worker, back_off
+
+log = logging.getLogger(__name__)
+
+PARK_AFTER_S = 10.0
+LANES = 4
+
+
+class Consumer:
+    """Feeds one room from Kafka; `parked` tries again what was parked."""
+
+    def __init__(self, runner: Runner, events: EventCodec, broker: Broker, instance: str, clock: Clock) -> None:
+        self._runner, self._broker, self._instance, self._clock = runner, broker, instance, clock
+        self._topics = tuple(sorted({events.topic(kind) for kind in runner.hears()}))
+        self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="lane")
+        self._kafka: KafkaConsumer | None = None
+        self._seen_partitions: set[Any] = set()
+        self.worker = Worker("consumer", self._turn)
+        self.parked = Worker("parked", self._try_parked)
+
+    def start(self) -> None:
+        """Begin to poll and to try what is parked."""
+        if self._topics:
+            self.worker.start()
+        self.parked.start()
+
+    def stop(self) -> None:
+        """Settle what is in hand, commit, leave."""
+        self.worker.stop(timeout=15)
+        self.parked.stop()
+        self._pool.shutdown(wait=True)
+        self._close()
+
+    @property
+    def ready(self) -> str:
+        """Say why it is not ready, empty where it is: it has its partitions, or another member has them."""
+        if not self._topics:
+            return ""
+        if self.worker.away:
+            return self.worker.away
+        return "" if self._kafka is not None else "joining its consumer group"
+
+    def _turn(self) -> float:
+        if self._kafka is None:
+            self._kafka = self._broker.consumer(self._runner.store.room, self._instance, self._topics)
+        try:
+            polled = self._kafka.poll(timeout_ms=200, max_records=200)
+            if polled:
+                self._settle_all(self._kafka, polled)
+                self._commit(self._kafka)
+        except KafkaError as away:
+            self._close()
+            raise Transient(f"kafka is away: {type(away).__name__}") from away
+        return 0.0
+
+    def _commit(self, kafka: KafkaConsumer) -> None:
+        try:
+            kafka.commit()
+        except KafkaError as lost:
+            # The group was rebalanced meanwhile: whoever has the partition now gets these records again, and skips them.
+            log.info("offsets not committed, expecting the records again", extra={"reason": type(lost).__name__})
+
+    def _close(self) -> None:
+        if self._kafka is not None:
+            try:
+                self._kafka.close(timeout_ms=2_000)
+            except KafkaError as lost:
+                log.info("left the group without a word", extra={"reason": type(lost).__name__})
+            self._kafka = None
+
+    def _settle_all(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
+        """Settle a batch, one lane per key; keep polling (paused) as long as a dependency is away."""
+        lanes: defaultdict[str, list[Arrived]] = defaultdict(list)
+        for partition, records in polled.items():
+            # After a start the records in hand when the process last died come first: count attempts before running them.
+            careful = partition not in self._seen_partitions
+            self._seen_partitions.add(partition)
+            for record in records:
+                self._sort(record, lanes, careful=careful)
+        tries = 0
+        left = list(lanes.values())
+        while left and not self.worker.stopping:
+            running: list[tuple[list[Arrived], Future[None]]] = [(lane, self._pool.submit(self._settle_lane, lane)) for lane in left]
+            left = []
+            for lane, future in running:
+                try:
+                    future.result()
+                except Transient as away:
+                    self.worker.away = away.reason
+                    left.append(lane)
+            if left:
+                kafka.pause(*kafka.assignment())
+                wait = back_off(tries)
+                tries += 1
+                deadline = self._clock.monotonic() + wait
+                while self._clock.monotonic() < deadline and not self.worker.stopping:
+                    kafka.poll(timeout_ms=200)
+        kafka.resume(*kafka.paused())
+        if left:
+            raise Transient("stopped while a dependency was away")
+
+    def _sort(self, record: Any, lanes: dict[str, list[Arrived]], *, careful: bool) -> None:  # noqa: ANN401 - kafka-python is untyped
+        headers = {name: value.decode(errors="replace") for name, value in record.headers}
+        source, payload = f"topic:{record.topic}", record.value or b""
+        try:
+            arrived = self._runner.read(headers.get("ce_type", ""), source, headers, payload)
+        except Permanent as unreadable:
+            while not self.worker.stopping:
+                try:
+                    self._runner.quarantine_unread(source, headers, payload, unreadable.reason)
+                    return
+                except Transient as away:
+                    self.worker.away = away.reason
+                    self.worker.pause(1.0)
+            return
+        lanes[arrived.seen.subject].append(
+            Arrived(seen=arrived.seen, payload=payload, source=source, type_name=arrived.type_name, headers=headers, careful=careful),
+        )
+
+    def _settle_lane(self, lane: list[Arrived]) -> None:
+        """Settle the inputs of one key in order; what is settled is taken off, so that a second try goes on from there."""
+        while lane:
+            self._settle_or_park(lane[0])
+            lane.pop(0)
+
+    def _settle_or_park(self, arrived: Arrived) -> None:
+        started = self._clock.monotonic()
+        tries = 0
+        while True:
+            try:
+                self._runner.settle(arrived)
+                return
+            except Parked:
+                self._park(arrived, "waits behind an earlier one")
+                return
+            except Transient as away:
+                if self._clock.monotonic() - started > PARK_AFTER_S or self.worker.stopping:
+                    self._park(arrived, away.reason)
+                    return
+            except Exception:  # noqa: BLE001, S110 - counted, logged and, after five, quarantined in the runner
+                pass
+            self.worker.pause(min(back_off(tries), 2.0))
+            tries += 1
+
+    def _park(self, arrived: Arrived, reason: str) -> None:
+        for route in self._runner.routes:
+            if route.hears_this(arrived.seen) and self._runner.store.settled(route, arrived.seen.id) is None:
+                self._runner.store.park(route.name, route.keys(arrived.seen)[0], arrived, reason)
+        log.warning("parked", extra={"input": arrived.seen.id, "reason": reason})
+        self.parked.wake()
+
+    def _try_parked(self) -> float:
+        for row in self._due_parked():
+            parked_id, type_name, source, headers, payload, tries = row
+            try:
+                self._runner.settle_stubbornly(self._careful(self._runner.read(type_name, source, headers, bytes(payload))))
+                settled = True
+            except Permanent as unreadable:
+                self._runner.quarantine_unread(source, headers, bytes(payload), unreadable.reason)
+                settled = True
+            except (Transient, Parked):
+                settled = False
+            with self._runner.store.connection() as connection:
+                if settled:
+                    connection.execute("delete from parked where id = %s", (parked_id,))
+                else:
+                    connection.execute(
+                        "update parked set tries = tries + 1, not_before = now() + make_interval(secs => %s) where id = %s",
+                        (back_off(tries), parked_id),
+                    )
+        return 0.5
+
+    def _careful(self, arrived: Arrived) -> Arrived:
+        return Arrived(
+            seen=arrived.seen, payload=arrived.payload, source=arrived.source, type_name=arrived.type_name,
+            headers=arrived.headers, careful=True,
+        )
+
+    def _due_parked(self) -> Iterable[Any]:
+        """Return the first parked input of each route and key, where it is time."""
+        with self._runner.store.connection() as connection:
+            return connection.execute(
+                "select id, type, source, headers, payload, tries from (select distinct on (route, key) * from parked"
+                " order by route, key, id) as head where not_before <= now() order by id limit 100",
+            ).fetchall()

@@ -1,0 +1,142 @@
+"""Outward acts: rows written by a decision, sent by a worker, one at a time per receiver and case, in order.
+
+Before the first try a delivery is checked against the case as it is now; what has been overtaken is superseded, not sent.
+A resend is byte for byte the same. The answer comes back to the room as a command and is stored there.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from radloop.kit import codec, telemetry
+from radloop.kit.clock import Clock
+from radloop.kit.errors import Permanent, Transient
+from radloop.kit.flow import Actor, Deliver, DeliveryAnswered, caused_by
+from radloop.kit.runner import Parked, Runner
+from radloop.kit.worker import Worker, back_off
+
+log = logging.getLogger(__name__)
+
+S = TypeVar("S")
+LEASE_S = 60
+AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a receiver said: outcome is delivered or refused."""
+
+    outcome: str
+    reason: str = ""
+    body: bytes = b""
+
+
+class Receiver(Protocol):
+    """One outside system."""
+
+    def send(self, delivery: Deliver) -> Answer:
+        """Send ready-made bytes and return the answer; raise Transient to be asked again, Permanent for quarantine."""
+        ...
+
+
+@dataclass(frozen=True)
+class Check(Generic[S]):
+    """How a room holds a delivery against its case before the first try: a reason supersedes it, None lets it go."""
+
+    keeps: type[S]
+    superseded: Callable[[Deliver, S | None], str | None]
+
+
+class Deliveries:
+    """Sends what the room owes to outside receivers."""
+
+    def __init__(
+        self, runner: Runner, receivers: Mapping[str, Receiver], check: Check[Any], clock: Clock, site: str,
+    ) -> None:
+        self._runner, self._receivers, self._check, self._clock, self._site = runner, receivers, check, clock, site
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="delivery")
+        self.worker = Worker("deliveries", self._turn)
+
+    def start(self) -> None:
+        """Begin."""
+        self.worker.start()
+
+    def stop(self) -> None:
+        """Finish what is being sent."""
+        self.worker.stop()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _turn(self) -> float:
+        with self._runner.store.connection() as connection:
+            rows = connection.execute(
+                "update delivery set leased_until = now() + make_interval(secs => %s) where id in ("
+                " select d.id from delivery d where d.state = 'waiting' and d.not_before <= now()"
+                "  and (d.leased_until is null or d.leased_until < now()) and not exists ("
+                "   select from delivery before where before.receiver = d.receiver and before.subject = d.subject"
+                "   and before.state = 'waiting' and before.id < d.id)"
+                " order by d.id limit %s for update skip locked)"
+                " returning id, input, first_tried_at, tries, trace", (LEASE_S, AT_ONCE * 4),
+            ).fetchall()
+        futures = [self._pool.submit(self._send, *row) for row in rows]
+        for future in futures:
+            future.result()
+        return 0.0 if rows else 0.5
+
+    def _send(self, row_id: int, stored: Any, first_tried_at: object, tries: int, trace: str) -> None:  # noqa: ANN401 - jsonb
+        delivery = codec.decode(Deliver, codec.encode(stored))
+        try:
+            if first_tried_at is None:
+                overtaken = self._first_try(row_id, delivery)
+                if overtaken:
+                    self._answered(row_id, delivery, Answer("superseded", overtaken), trace)
+                    return
+            with telemetry.span(f"{self._runner.store.room} · deliver · {delivery.receiver}", trace, kind=delivery.kind):
+                answer = self._receivers[delivery.receiver].send(delivery)
+        except Transient as away:
+            self._again(row_id, away, tries)
+            return
+        except Permanent as never:
+            answer = Answer("quarantined", never.reason)
+        self._answered(row_id, delivery, answer, trace)
+
+    def _first_try(self, row_id: int, delivery: Deliver) -> str | None:
+        """Check against the case as it is now, under its lock; mark the first try, or return why it is superseded."""
+        with self._runner.store.begin() as work:
+            work.lock((delivery.subject,))
+            reason = None if delivery.always else self._check.superseded(delivery, work.load(self._check.keeps, (delivery.subject,)))
+            if reason is None:
+                work.cursor.execute("update delivery set first_tried_at = clock_timestamp() where id = %s", (row_id,))
+            return reason
+
+    def _again(self, row_id: int, away: Transient, tries: int) -> None:
+        wait = away.after if away.after is not None else back_off(tries)
+        log.info("delivery waits", extra={"delivery": row_id, "reason": away.reason})
+        with self._runner.store.connection() as connection:
+            connection.execute(
+                "update delivery set tries = tries + 1, leased_until = null, reason = %s,"
+                " not_before = now() + make_interval(secs => %s) where id = %s", (away.reason, wait, row_id),
+            )
+
+    def _answered(self, row_id: int, delivery: Deliver, answer: Answer, trace: str) -> None:
+        """Give the answer to the room as a command, then end the row; killed in between, the same command is skipped."""
+        identity = Actor(kind="system", id=delivery.receiver)
+        command = DeliveryAnswered(
+            id="", subject=delivery.subject, site=self._site, at=self._clock.now(), actor=identity, delivery=delivery,
+            outcome=answer.outcome, reason=answer.reason, answer=answer.body,
+        )
+        command = DeliveryAnswered(**{**vars(command), "id": caused_by(command, f"answered|{delivery.key}")})
+        try:
+            with telemetry.span(f"{self._runner.store.room} · answered", trace):
+                self._runner.submit(command)
+        except (Transient, Parked):
+            return  # the lease runs out, and the receiver is asked again with the same bytes
+        with self._runner.store.connection() as connection:
+            connection.execute(
+                "update delivery set state = case when %s = 'quarantined' then 'quarantined' when %s = 'superseded' then"
+                " 'superseded' else 'delivered' end, outcome = %s, reason = %s, answer = %s, ended_at = clock_timestamp(),"
+                " tries = tries + 1 where id = %s",
+                (answer.outcome, answer.outcome, answer.outcome, answer.reason, answer.body, row_id),
+            )
+        telemetry.count("radloop_deliveries_total", receiver=delivery.receiver, outcome=answer.outcome)

@@ -1,0 +1,133 @@
+"""Apache Kafka through kafka-python: topics as proto/topics describes them, one producer, one consumer, errors translated."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from radloop.kit.errors import Misconfigured, Transient
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic, as `proto/topics/<topic>.yaml` describes it."""
+
+    name: str
+    message: str
+    key: str
+    partitions: int
+    retention_days: int
+    phi: bool
+    said_by: tuple[str, ...]
+    heard_by: tuple[str, ...]
+    description: str
+    examples: tuple[str, ...]
+
+
+@cache
+def topics() -> Mapping[str, Topic]:
+    """Return every topic by name: from the wheel, or from the checkout's proto/topics."""
+    packaged = Path(str(files("radloop"))) / "topics"
+    folder = packaged if packaged.is_dir() else Path(str(files("radloop"))).parents[1] / "proto" / "topics"
+    found: dict[str, Topic] = {}
+    for file in sorted(folder.glob("*.yaml")):
+        said: dict[str, Any] = yaml.safe_load(file.read_text())
+        found[file.stem] = Topic(
+            name=file.stem, message=said["message"], key=said["key"], partitions=said["partitions"],
+            retention_days=said["retention_days"], phi=said["phi"], said_by=tuple(said["said_by"]),
+            heard_by=tuple(said["heard_by"]), description=said["description"], examples=tuple(said["examples"]),
+        )
+    if not found:
+        raise Misconfigured(f"no topic descriptions found in {folder.name}; reinstall radloop")
+    return found
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where the brokers are and how to speak to them: TLS and SASL as the platform team set them."""
+
+    bootstrap: str
+    security: str = "PLAINTEXT"
+    mechanism: str = ""
+    user: str = ""
+    password: str = ""
+    ca_file: str = ""
+
+    def options(self) -> dict[str, Any]:
+        """Return kafka-python's options."""
+        options: dict[str, Any] = {"bootstrap_servers": self.bootstrap.split(","), "security_protocol": self.security}
+        if self.mechanism:
+            options |= {
+                "sasl_mechanism": self.mechanism, "sasl_plain_username": self.user, "sasl_plain_password": self.password,
+            }
+        if self.ca_file:
+            options["ssl_cafile"] = self.ca_file
+        return options
+
+    def producer(self) -> KafkaProducer:
+        """Open an idempotent producer that waits for all replicas; raise Transient where no broker answers."""
+        try:
+            return KafkaProducer(
+                **self.options(), acks="all", enable_idempotence=True, linger_ms=0, compression_type=None,
+                max_request_size=4_000_000, request_timeout_ms=10_000, delivery_timeout_ms=20_000, max_block_ms=5_000,
+            )
+        except (KafkaError, ValueError) as away:
+            raise self._translated(away) from away
+
+    def consumer(self, group: str, instance: str, names: tuple[str, ...]) -> KafkaConsumer:
+        """Open a static member of a group; raise Transient where no broker answers."""
+        try:
+            consumer = KafkaConsumer(
+                **self.options(), group_id=group, group_instance_id=f"{group}-{instance}", client_id=f"{group}-{instance}",
+                enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=200, session_timeout_ms=10_000,
+                heartbeat_interval_ms=2_000, fetch_max_wait_ms=100, max_partition_fetch_bytes=4_000_000,
+            )
+            consumer.subscribe(list(names))
+        except (KafkaError, ValueError) as away:
+            raise self._translated(away) from away
+        return consumer
+
+    def ensure_topics(self) -> None:
+        """Create what is missing and verify the partitions of the rest; raise Misconfigured where they differ."""
+        try:
+            admin = KafkaAdminClient(**self.options(), request_timeout_ms=10_000)
+            try:
+                there = set(admin.list_topics())
+                missing = {name: topic for name, topic in topics().items() if name not in there}
+                if missing:
+                    try:
+                        admin.create_topics({
+                            name: {"num_partitions": topic.partitions, "replication_factor": -1}
+                            for name, topic in missing.items()
+                        })
+                    except TopicAlreadyExistsError:
+                        log.info("another room created topics at the same time")
+                self._verify(admin)
+            finally:
+                admin.close()
+        except (KafkaError, ValueError) as away:
+            raise self._translated(away) from away
+
+    def _verify(self, admin: KafkaAdminClient) -> None:
+        for told in admin.describe_topics(list(topics())):
+            name = told["name"]
+            if name in topics() and len(told["partitions"]) != topics()[name].partitions:
+                raise Misconfigured(
+                    f"topic {name} has {len(told['partitions'])} partitions, not {topics()[name].partitions}: order per case"
+                    " would break; delete the topic while all rooms are stopped, then `radloop replay`",
+                )
+
+    def _translated(self, away: Exception) -> Transient:
+        if isinstance(away, ValueError) and self.mechanism:
+            return Transient("kafka refused us: check user, password and mechanism (SASL)")
+        return Transient(f"kafka is away: {type(away).__name__}")

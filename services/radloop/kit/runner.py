@@ -1,0 +1,250 @@
+"""The one place where an input meets its handler: settled already? observe, then lock, claim, load, decide, keep.
+
+A handler chooses Record, Skip or Reject. Transient is tried again as long as it lasts; Permanent is a Reject; any other
+exception is an attempt, and after five the input is quarantined. The fuse opens when the code itself seems broken.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from radloop.kit import codec, telemetry
+from radloop.kit.clock import Clock
+from radloop.kit.codec import EventCodec
+from radloop.kit.errors import Permanent, Transient
+from radloop.kit.flow import Arrived, Command, Due, Event, Input, Outcome, Record, Reject, Route, Skip
+from radloop.kit.store import Store, Work
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 5
+FUSE_AFTER = 5
+FUSE_PAUSE_S = 60.0
+
+
+class Parked(Exception):  # noqa: N818 - not an error: an earlier input of the same key waits, so this one does too
+    """Something of the same key is parked before it."""
+
+
+class Fuse:
+    """Opens after so many unforeseen exceptions in a row on different keys; then one input a minute tries again."""
+
+    def __init__(self, clock: Clock, after: int = FUSE_AFTER, pause_s: float = FUSE_PAUSE_S) -> None:
+        self._clock, self._after, self._pause_s = clock, after, pause_s
+        self._lock = threading.Lock()
+        self._failed: set[str] = set()
+        self._next_try = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether it is open."""
+        return len(self._failed) >= self._after
+
+    def hold(self) -> None:
+        """Let an input pass; raise Transient while the fuse is open, but for one input a minute."""
+        with self._lock:
+            if not self.open:
+                return
+            wait = self._next_try - self._clock.monotonic()
+            if wait > 0:
+                raise Transient("the fuse is open: the code fails on everything", after=wait)
+            self._next_try = self._clock.monotonic() + self._pause_s
+
+    def blow(self, key: str) -> None:
+        """Count an unforeseen exception."""
+        with self._lock:
+            self._failed.add(key)
+            if self.open:
+                self._next_try = self._clock.monotonic() + self._pause_s
+        telemetry.gauge("radloop_fuse_open", int(self.open))
+
+    def mend(self) -> None:
+        """An input succeeded: the code is not broken."""
+        if self._failed:
+            with self._lock:
+                self._failed.clear()
+            telemetry.gauge("radloop_fuse_open", 0)
+
+
+class Runner:
+    """Settles inputs for one room."""
+
+    def __init__(self, store: Store, routes: Sequence[Route[Any]], events: EventCodec, clock: Clock) -> None:
+        self.store, self.routes, self._events, self._clock = store, tuple(routes), events, clock
+        self.fuse = Fuse(clock)
+        self._kinds: Mapping[str, type[Input]] = {route.hears.__name__: route.hears for route in routes}
+        self._after_commit: list[Callable[[], None]] = []
+
+    def after_commit(self, wake: Callable[[], None]) -> None:
+        """Have something woken whenever a decision was kept (relay, timers, deliveries, the page)."""
+        self._after_commit.append(wake)
+
+    def hears(self) -> tuple[type[Event], ...]:
+        """Return the event types this room has routes for."""
+        kinds = dict.fromkeys(route.hears for route in self.routes)
+        return tuple(kind for kind in kinds if issubclass(kind, Event))
+
+    def submit(self, command: Command) -> Outcome:
+        """Settle a command at once and return its outcome; raise Transient where a dependency is away.
+
+        What the handler does not foresee is tried up to five times, then quarantined, and the door is told so.
+        """
+        arrived = Arrived(
+            seen=command, payload=codec.encode(command), source=f"door:{command.actor.kind}",
+            type_name=type(command).__name__, headers={"traceparent": telemetry.traceparent()},
+        )
+        return self.settle_stubbornly(arrived)
+
+    def due(self, timer: Due, trace: str) -> Outcome:
+        """Settle a timer that is due."""
+        return self.settle_stubbornly(Arrived(
+            seen=timer, payload=codec.encode(timer), source="timer", type_name="Due", headers={"traceparent": trace},
+        ))
+
+    def read(self, type_name: str, source: str, headers: dict[str, str], payload: bytes) -> Arrived:
+        """Read a stored or received input again; raise Permanent where it is none that this room knows."""
+        if source.startswith("topic:"):
+            seen: Input = self._events.decode(headers, payload)
+        elif type_name in self._kinds:
+            seen = codec.decode(self._kinds[type_name], payload)
+        else:
+            raise Permanent(f"this room has no route for {type_name}")
+        return Arrived(seen=seen, payload=payload, source=source, type_name=type_name, headers=headers)
+
+    def settle_stubbornly(self, arrived: Arrived) -> Outcome:
+        """Settle an input, trying unforeseen errors again until they are settled or quarantined."""
+        while True:
+            try:
+                return self.settle(arrived)
+            except (Transient, Parked):
+                raise
+            except Exception:  # noqa: BLE001, S112 - counted and logged in settle; after five it is quarantined there
+                continue
+
+    def settle(self, arrived: Arrived) -> Outcome:
+        """Settle an input for each of its routes; return the last outcome (a command has one route).
+
+        Raise Transient where a dependency is away, Parked where it must wait its turn, anything else for an attempt.
+        """
+        outcome = Outcome(kind="skipped", reason="no route hears it")
+        for route in self.routes:
+            if route.hears_this(arrived.seen):
+                outcome = self._settle(route, arrived)
+        return outcome
+
+    def _settle(self, route: Route[Any], arrived: Arrived) -> Outcome:
+        before = self.store.settled(route, arrived.seen.id)
+        if before is not None:
+            return before
+        self.fuse.hold()
+        attempts = self.store.attempt(route.name, arrived.seen.id, "started") if arrived.careful else 0
+        if attempts > ATTEMPTS:
+            return self._bury(route, arrived, "its process died while handling it, again and again", attempts)
+        started = self._clock.monotonic()
+        name = f"{self.store.room} · {route.name}"
+        with telemetry.span(name, arrived.headers.get("traceparent", ""), input=arrived.seen.id) as span:
+            try:
+                outcome = self._decide_and_keep(route, arrived)
+            except Permanent as never:
+                outcome = self._bury(route, arrived, never.reason, attempts)
+            except (Transient, Parked):
+                raise
+            except Exception as surprise:
+                self.fuse.blow(arrived.seen.subject)
+                reason = f"{type(surprise).__name__} in {route.name}"
+                attempts = self.store.attempt(route.name, arrived.seen.id, reason)
+                log.exception("unforeseen", extra={"route": route.name, "input": arrived.seen.id, "attempt": attempts})
+                if attempts < ATTEMPTS:
+                    raise
+                outcome = self._bury(route, arrived, reason, attempts)
+            span.set_attribute("outcome", outcome.kind)
+            span.set_attribute("reason", outcome.reason)
+        if arrived.careful and not outcome.repeated:
+            self.store.forget_attempts(route.name, arrived.seen.id)
+        if outcome.kind != "quarantined":
+            self.fuse.mend()
+        telemetry.count("radloop_inputs_total", route=route.name, outcome=outcome.kind)
+        telemetry.observe("radloop_settle_seconds", self._clock.monotonic() - started, route=route.name)
+        for wake in self._after_commit:
+            wake()
+        return outcome
+
+    def _decide_and_keep(self, route: Route[Any], arrived: Arrived) -> Outcome:
+        seen = route.observe(arrived.seen) if route.observe else arrived.seen
+        keys = route.keys(arrived.seen)
+        with self.store.begin() as work:
+            work.lock(keys)
+            if work.is_parked(route.name, keys, arrived.seen.id):
+                raise Parked
+            if not work.claim(route.name, arrived, keys[0]):
+                return self.store.settled(route, arrived.seen.id) or Outcome(kind="recorded", repeated=True)
+            decision = route.decide(seen, work.load(route.keeps, keys))
+            outcome = self._keep(work, route, keys, arrived, decision)
+            work.settle(route.name, arrived.seen.id, outcome)
+        return outcome
+
+    def _keep(
+        self, work: Work, route: Route[Any], keys: tuple[str, ...], arrived: Arrived, decision: Record[Any] | Skip | Reject,
+    ) -> Outcome:
+        match decision:
+            case Record():
+                if decision.state is not None:
+                    work.save(route.keeps, keys, decision.state)
+                self._enqueue(work, decision.emit)
+                for message in decision.deliver:
+                    work.deliver(route.name, message)
+                for timer in decision.timers:
+                    work.set_timer(keys[0], arrived.seen.site, timer)
+                for job in decision.jobs:
+                    work.start_job(arrived.seen.subject, arrived.seen.site, job)
+                return Outcome(kind="recorded", answer=decision.answer)
+            case Skip():
+                return Outcome(kind="skipped", reason=decision.reason, answer=decision.answer)
+            case Reject():
+                self._enqueue(work, decision.emit)
+                work.bury(route.name, arrived, decision.reason)
+                telemetry.count("radloop_quarantined_total", route=route.name)
+                return Outcome(kind="rejected", reason=decision.reason, answer=decision.answer)
+
+    def _enqueue(self, work: Work, events: Iterable[Event]) -> None:
+        said: set[str] = set()
+        for event in events:
+            if event.id in said:
+                raise ValueError(f"two alike in one decision: {type(event).__name__}")
+            said.add(event.id)
+            work.enqueue(event.id, self._events.encode(event, self.store.room))
+
+    def _bury(self, route: Route[Any], arrived: Arrived, reason: str, attempts: int) -> Outcome:
+        outcome = Outcome(kind="quarantined", reason=reason)
+        keys = route.keys(arrived.seen)
+        with self.store.begin() as work:
+            work.lock(keys)
+            if work.claim(route.name, arrived, keys[0]):
+                work.bury(route.name, arrived, reason, attempts)
+                work.settle(route.name, arrived.seen.id, outcome)
+        telemetry.count("radloop_quarantined_total", route=route.name)
+        return outcome
+
+    def quarantine_unread(self, source: str, headers: dict[str, str], payload: bytes, reason: str) -> None:
+        """Keep bytes that are no input this room can read, for the upgrade or the repair."""
+        unread = Input(
+            id=headers.get("ce_id", ""), subject=headers.get("ce_subject", ""), site=headers.get("ce_site", ""),
+            at=self._clock.now(),
+        )
+        arrived = Arrived(
+            seen=unread, payload=payload, source=source, type_name=headers.get("ce_type", "unknown"), headers=headers,
+        )
+        with self.store.begin() as work:
+            work.lock((unread.id,))
+            if work.claim("unread", arrived, unread.subject):
+                work.bury("unread", arrived, reason)
+                work.settle("unread", unread.id, Outcome(kind="quarantined", reason=reason))
+        telemetry.count("radloop_quarantined_total", route="unread")
+
+    def retry(self, route_name: str, arrived: Arrived) -> Outcome:
+        """Run the handler again on a quarantined input, after repair: its claim is given back first."""
+        with self.store.connection() as connection:
+            connection.execute("delete from inbox where route in (%s, 'unread') and input_id = %s", (route_name, arrived.seen.id))
+            connection.execute("delete from attempt where route = %s and input_id = %s", (route_name, arrived.seen.id))
+        return self.settle_stubbornly(arrived)

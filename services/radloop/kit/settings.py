@@ -1,0 +1,70 @@
+"""What every room needs to be told, by environment: RADLOOP_<ROOM>_<NAME>, else RADLOOP_<NAME>, else a sane default."""
+
+import os
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from radloop.kit.errors import Misconfigured
+from radloop.kit.kafka import Broker
+
+
+class RoomSettings(BaseModel):
+    """The settings all rooms share; a room's own Settings adds to them. Frozen; secrets have no default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    postgres: SecretStr
+    kafka: str
+    blobs: str
+    site: str = "site-1"
+    health: str = "127.0.0.1:0"
+    grpc: str = "127.0.0.1:0"
+    instance: str = "0"
+    otlp: str = ""
+    kafka_security: str = "PLAINTEXT"
+    kafka_mechanism: str = ""
+    kafka_user: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_ca_file: str = ""
+
+    @classmethod
+    def load(cls, room: str) -> Self:
+        """Read the environment; raise Misconfigured, naming the variable, where something is missing or wrong."""
+        found: dict[str, Any] = {}
+        for name in cls.model_fields:
+            for variable in (f"RADLOOP_{room}_{name}".upper(), f"RADLOOP_{name}".upper()):
+                if variable in os.environ:
+                    found[name] = os.environ[variable]
+                    break
+        try:
+            return cls(**found)
+        except ValidationError as wrong:
+            told = "; ".join(
+                f"RADLOOP_{room.upper()}_{str(error['loc'][0]).upper()}: {error['msg']}" for error in wrong.errors() if error["loc"]
+            )
+            raise Misconfigured(f"settings of {room}: {told}") from wrong
+
+    def broker(self) -> Broker:
+        """Return where Kafka is and how to speak to it."""
+        return Broker(
+            bootstrap=self.kafka, security=self.kafka_security, mechanism=self.kafka_mechanism, user=self.kafka_user,
+            password=self.kafka_password.get_secret_value(), ca_file=self.kafka_ca_file,
+        )
+
+
+def address_of(room: str) -> str:
+    """Return another room's gRPC address, RADLOOP_ADDRESS_<ROOM>; raise Misconfigured where it is not set."""
+    variable = f"RADLOOP_ADDRESS_{room.upper()}"
+    address = os.environ.get(variable, "")
+    if not address:
+        raise Misconfigured(f"{variable} is not set; set it to the host:port of {room}'s gRPC")
+    return address
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Split host:port; raise Misconfigured where it is neither."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise Misconfigured(f"{address!r} is not host:port")
+    return host, int(port)

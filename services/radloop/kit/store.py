@@ -1,0 +1,233 @@
+"""A room's own schema in Postgres: one transaction keeps state, inbox, outbox, deliveries, timers, jobs and answer."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import Connection, Cursor
+from psycopg.sql import SQL, Identifier
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from radloop.kit import codec, telemetry
+from radloop.kit.codec import Message
+from radloop.kit.errors import Misconfigured, Transient
+from radloop.kit.flow import Arrived, At, Command, Deliver, Outcome, Route, StartJob
+from radloop.kit.tables import Repository
+
+# The store is away or asks to be asked again; anything else is an error of ours.
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+
+
+class Work:
+    """One transaction of one input; all of it is kept, or none."""
+
+    def __init__(self, cursor: Cursor[Any], room: str, repositories: Mapping[type, Repository[Any]]) -> None:
+        self.cursor = cursor
+        self._room = room
+        self._repositories = repositories
+
+    def lock(self, keys: tuple[str, ...]) -> None:
+        """Wait for the keys, held until the transaction ends (a row that does not exist yet cannot be locked)."""
+        for key in keys:
+            self.cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{self._room}|{key}",))
+
+    def claim(self, route: str, arrived: Arrived, key: str) -> bool:
+        """Take the inbox row; False where this route has already settled this input."""
+        self.cursor.execute(
+            "insert into inbox (route, input_id, key, type, outcome, trace) values (%s, %s, %s, %s, 'recorded', %s)"
+            " on conflict do nothing",
+            (route, arrived.seen.id, key, arrived.type_name, telemetry.traceparent()),
+        )
+        return self.cursor.rowcount == 1
+
+    def is_parked(self, route: str, keys: tuple[str, ...], input_id: str) -> bool:
+        """Say whether something else of these keys is parked, so that this one must wait behind it."""
+        self.cursor.execute(
+            "select exists(select from parked where route = %s and key = any(%s) and id < coalesce("
+            "(select id from parked where route = %s and input_id = %s), 9223372036854775807))",
+            (route, list(keys), route, input_id),
+        )
+        row = self.cursor.fetchone()
+        return bool(row and row[0])
+
+    def load(self, kind: type, keys: tuple[str, ...]) -> Any:  # noqa: ANN401 - the repository of that type knows
+        """Return the state kept under the keys, None where there is none."""
+        return self._repositories[kind].load(self.cursor, keys)
+
+    def save(self, kind: type, keys: tuple[str, ...], state: object) -> None:
+        """Keep the state."""
+        self._repositories[kind].save(self.cursor, keys, state)
+
+    def enqueue(self, event_id: str, message: Message) -> None:
+        """Put one event into the outbox; the same event again is the same row."""
+        self.cursor.execute(
+            "insert into outbox (event_id, topic, key, headers, value) values (%s, %s, %s, %s::jsonb, %s)"
+            " on conflict (event_id) do nothing",
+            (event_id, message.topic, message.key, codec.encode(message.headers).decode(), message.value),
+        )
+
+    def deliver(self, route: str, what: Deliver) -> None:
+        """Put one outward message into the room's deliveries; the same key again is the same message."""
+        self.cursor.execute(
+            "insert into delivery (key, receiver, subject, kind, route, input, trace)"
+            " values (%s, %s, %s, %s, %s, %s::jsonb, %s) on conflict (key) do nothing",
+            (what.key, what.receiver, what.subject, what.kind, route, codec.encode(what).decode(), telemetry.traceparent()),
+        )
+
+    def set_timer(self, key: str, site: str, timer: At) -> None:
+        """Set, replace or (with None) cancel a timer."""
+        if timer.when is None:
+            self.cursor.execute("delete from timer where key = %s and name = %s", (timer.key or key, timer.name))
+            return
+        self.cursor.execute(
+            "insert into timer (key, name, due, site, trace) values (%s, %s, %s, %s, %s)"
+            " on conflict (key, name) do update set due = excluded.due, site = excluded.site, trace = excluded.trace",
+            (timer.key or key, timer.name, timer.when, site, telemetry.traceparent()),
+        )
+
+    def start_job(self, subject: str, site: str, job: StartJob) -> None:
+        """Put one job into the room's jobs."""
+        self.cursor.execute(
+            "insert into job (job_id, name, subject, site, spec, trace) values (%s, %s, %s, %s, %s, %s)"
+            " on conflict do nothing",
+            (job.job_id, job.name, subject, site, job.spec, telemetry.traceparent()),
+        )
+
+    def settle(self, route: str, input_id: str, outcome: Outcome) -> None:
+        """Write how the claimed input was settled, and forget its attempts and its parking."""
+        if outcome.kind != "recorded" or outcome.reason or outcome.answer is not None:
+            answer = None if outcome.answer is None else codec.encode(outcome.answer)
+            self.cursor.execute(
+                "update inbox set outcome = %s, reason = %s, answer = %s where route = %s and input_id = %s",
+                (outcome.kind, outcome.reason, answer, route, input_id),
+            )
+
+    def bury(self, route: str, arrived: Arrived, reason: str, attempts: int = 0) -> None:
+        """Keep an input that can never succeed as it is."""
+        self.cursor.execute(
+            "insert into quarantine (source, route, input_id, type, subject, headers, payload, reason, attempts, trace)"
+            " values (%s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s)",
+            (
+                arrived.source, route, arrived.seen.id, arrived.type_name, arrived.seen.subject,
+                codec.encode(arrived.headers).decode(), arrived.payload, reason, attempts, telemetry.traceparent(),
+            ),
+        )
+
+
+class Store:
+    """The room's schema; the pool of connections is opened by `open` and closed by `close`."""
+
+    def __init__(self, dsn: str, room: str, repositories: Mapping[type, Repository[Any]], connections: int = 8) -> None:
+        self.room = room
+        self._dsn = dsn
+        self._repositories = repositories
+        self._pool = ConnectionPool(
+            dsn, min_size=1, max_size=connections, open=False, timeout=10, configure=self._configure,
+            check=ConnectionPool.check_connection, name=room,
+        )
+
+    def open(self) -> None:
+        """Open the pool; connections are made as they are needed."""
+        self._pool.open()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close(timeout=2)
+
+    def _configure(self, connection: Connection[Any]) -> None:
+        connection.execute(SQL("set search_path = {}, public").format(Identifier(self.room)))
+        connection.commit()
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection[Any]]:
+        """Lend a connection for one transaction; raise Transient where the store is away."""
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except _AWAY as away:
+            raise Transient(f"postgres is away: {type(away).__name__}") from away
+
+    @contextmanager
+    def begin(self) -> Iterator[Work]:
+        """Open one transaction: kept at the end, or rolled back whole by any exception."""
+        with self.connection() as connection, connection.cursor() as cursor:
+            yield Work(cursor, self.room, self._repositories)
+
+    def dedicated(self) -> Connection[Any]:
+        """Open a connection of its own, for a session's advisory lock; raise Transient where the store is away."""
+        try:
+            connection = psycopg.connect(self._dsn, autocommit=True)
+            connection.execute(SQL("set search_path = {}, public").format(Identifier(self.room)))
+        except _AWAY as away:
+            raise Transient(f"postgres is away: {type(away).__name__}") from away
+        return connection
+
+    def settled(self, route: Route[Any], input_id: str) -> Outcome | None:
+        """Return how this route settled this input before, None where it has not."""
+        with self.connection() as connection:
+            row = connection.execute(
+                "select outcome, reason, answer from inbox where route = %s and input_id = %s", (route.name, input_id),
+            ).fetchone()
+        if row is None:
+            return None
+        answer = None if row[2] is None or route.answers is None else codec.decode(route.answers, bytes(row[2]))
+        return Outcome(kind=row[0], reason=row[1], answer=answer, repeated=True)
+
+    def attempt(self, route: str, input_id: str, reason: str) -> int:
+        """Count one more attempt, in a transaction of its own, and return the count."""
+        with self.connection() as connection:
+            row = connection.execute(
+                "insert into attempt as a (route, input_id, count, reason) values (%s, %s, 1, %s)"
+                " on conflict (route, input_id) do update set count = a.count + 1, reason = excluded.reason returning count",
+                (route, input_id, reason),
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def forget_attempts(self, route: str, input_id: str) -> None:
+        """Forget the attempts of an input that has been settled."""
+        with self.connection() as connection:
+            connection.execute("delete from attempt where route = %s and input_id = %s", (route, input_id))
+
+    def park(self, route: str, key: str, arrived: Arrived, reason: str) -> None:
+        """Keep an input to be tried again, so that its topic and everybody else can move on."""
+        with self.connection() as connection:
+            connection.execute(
+                "insert into parked (route, key, input_id, type, source, headers, payload, reason)"
+                " values (%s, %s, %s, %s, %s, %s::jsonb, %s, %s) on conflict do nothing",
+                (
+                    route, key, arrived.seen.id, arrived.type_name, arrived.source,
+                    codec.encode(arrived.headers).decode(), arrived.payload, reason,
+                ),
+            )
+
+    def migrate(self, *folders: Traversable | Path) -> None:
+        """Bring the schema up to date: each numbered .sql file once, in order, kit's own first."""
+        kit = Path(__file__).parent / "migrations"
+        with self.dedicated() as connection:
+            connection.execute("select pg_advisory_lock(hashtextextended(%s, 1))", (self.room,))
+            connection.execute(SQL("create schema if not exists {}").format(Identifier(self.room)))
+            connection.execute("create table if not exists migration (name text primary key, at timestamptz default now())")
+            done = {row[0] for row in connection.execute("select name from migration")}
+            for folder in (kit, *folders):
+                for file in sorted(folder.iterdir(), key=lambda one: one.name):
+                    if not re.fullmatch(r"\d{4}_\w+\.sql", file.name) or file.name in done:
+                        continue
+                    with connection.transaction():
+                        connection.execute(SQL(file.read_text()))
+                        connection.execute("insert into migration (name) values (%s)", (file.name,))
+
+    def backlog(self) -> dict[str, int]:
+        """Count what waits, by table."""
+        with self.connection() as connection:
+            row = connection.execute(
+                "select (select count(*) from outbox where sent_at is null), (select count(*) from parked),"
+                " (select count(*) from quarantine where state = 'waiting'),"
+                " (select count(*) from delivery where state = 'waiting'), (select count(*) from timer),"
+                " (select count(*) from job where state in ('waiting', 'running'))",
+            ).fetchone()
+        names = ("outbox", "parked", "quarantine", "delivery", "timer", "job")
+        return dict(zip(names, row or (0,) * len(names), strict=True))

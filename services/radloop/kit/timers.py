@@ -1,0 +1,65 @@
+"""Timers: one worker per room turns what is due into inputs; nothing sleeps towards a deadline."""
+
+from datetime import timedelta
+from typing import Any
+
+from radloop.kit.clock import Clock
+from radloop.kit.errors import Transient
+from radloop.kit.flow import Due, timer_id
+from radloop.kit.leader import Leader
+from radloop.kit.runner import Parked, Runner
+from radloop.kit.worker import Worker, back_off
+
+IDLE_S = 1.0
+
+
+class Timers:
+    """Settles the room's due timers, as long as it holds the room's lock for it."""
+
+    def __init__(self, runner: Runner, clock: Clock) -> None:
+        self._runner, self._clock = runner, clock
+        self._leader = Leader(runner.store, "timers")
+        self.worker = Worker("timers", self._turn)
+
+    def start(self) -> None:
+        """Begin."""
+        self.worker.start()
+
+    def stop(self) -> None:
+        """Finish the timer in hand and give the lock back."""
+        self.worker.stop()
+        self._leader.let_go()
+
+    def _turn(self) -> float:
+        if not self._leader.holds():
+            return IDLE_S
+        now = self._clock.now()
+        with self._runner.store.connection() as connection:
+            rows = connection.execute(
+                "select key, name, due, site, trace from timer where due <= %s order by due limit 200", (now,),
+            ).fetchall()
+        for key, name, due, site, trace in rows:
+            self._settle(key, name, due, site, trace)
+        if rows:
+            return 0.0
+        with self._runner.store.connection() as connection:
+            row = connection.execute("select min(due) from timer").fetchone()
+        if row is None or row[0] is None:
+            return IDLE_S
+        return float(min(IDLE_S, max(0.0, (row[0] - self._clock.now()).total_seconds())))
+
+    def _settle(self, key: str, name: str, due: Any, site: str, trace: str) -> None:  # noqa: ANN401 - a row's datetime
+        timer = Due(id=timer_id(self._runner.store.room, key, name, due), subject=key, site=site, at=due, name=name)
+        try:
+            self._runner.due(timer, trace)
+        except (Transient, Parked):
+            # Others must not wait for this one: it is due again a little later, under the identity of its new instant.
+            with self._runner.store.connection() as connection:
+                connection.execute(
+                    "update timer set due = %s where key = %s and name = %s and due = %s",
+                    (self._clock.now() + timedelta(seconds=back_off(3)), key, name, due),
+                )
+            return
+        # Not in the decision's transaction: killed in between, the same instant is the same input, and is skipped.
+        with self._runner.store.connection() as connection:
+            connection.execute("delete from timer where key = %s and name = %s and due = %s", (key, name, due))

@@ -1,0 +1,1 @@
+"""Triage's contacts with Postgres, blobs and gRPC."""

@@ -1,0 +1,43 @@
+"""Where triage keeps its cases, and the pool as candidates with their embeddings."""
+
+from typing import Any
+
+import numpy as np
+from psycopg.sql import SQL
+
+from radloop.kit.blobs import Blobs
+from radloop.kit.errors import Permanent
+from radloop.kit.store import Store
+from radloop.kit.tables import Repository, Table
+from radloop.triage.domain.case import Case
+from radloop.triage.domain.selection import Asked, Candidate
+
+CASES = Table(Case, "case_file", "case_id")
+ASKED = Table(Asked, "asked", "pool")
+REPOSITORIES: dict[type, Repository[Any]] = {Case: CASES, Asked: ASKED}
+
+
+class StoredPool:
+    """The pool, from our own cases and the embeddings that their predictions name."""
+
+    def __init__(self, store: Store, blobs: Blobs) -> None:
+        self._store, self._blobs = store, blobs
+
+    def candidates(self, site: str) -> tuple[Candidate, ...]:
+        """Return the pool's cases with a prediction whose embedding can be read."""
+        with self._store.connection() as connection, connection.cursor() as cursor:
+            cases = CASES.select(cursor, SQL("where purpose = 'pool' and site = %s and not signed order by case_id"), (site,))
+        found = []
+        for case in cases:
+            if case.reading is None:
+                continue
+            try:
+                embedding = np.frombuffer(self._blobs.get(case.reading.embedding), dtype="<f4")
+            except Permanent:
+                continue
+            score = min(case.reading.scores, key=lambda one: abs(one.probability - 0.5))
+            found.append(Candidate(
+                case_id=case.case_id, prediction_id=case.reading.prediction_id, probability=score.probability,
+                model=case.reading.model, version=case.reading.version, embedding=tuple(embedding.tolist()),
+            ))
+        return tuple(found)

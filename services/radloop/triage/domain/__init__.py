@@ -1,0 +1,1 @@
+"""Nouns and rules of triage: the case and its place, the policy, and which cases are worth an answer."""

@@ -1,0 +1,166 @@
+"""A case as triage knows it: facts from every topic, and the place that follows from them, whatever came first."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from math import log2
+
+import numpy as np
+
+from radloop.events.prediction import FindingScore, Prediction
+from radloop.triage.domain.policy import Policy
+
+CLINICIANS = ("stat", "asap", "routine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What the model said, as far as the place depends on it."""
+
+    prediction_id: str
+    model: str
+    version: int
+    revision: int
+    made_at: datetime
+    scores: tuple[FindingScore, ...]
+    out_of_distribution: bool
+    embedding: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a case stands and why; two equal places need not be said twice."""
+
+    urgency: str
+    read_by: datetime
+    reasons: tuple[str, ...] = ()
+    guards: tuple[str, ...] = ()
+    conformal: tuple[str, ...] = ()
+    uncertainty: float | None = None
+    lifted: bool = False
+    abstained: bool = False
+    undone: bool = False
+    priority: str = "routine"
+    prediction_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Everything triage holds of one case. `order_revision` and `revision` say which facts are newest."""
+
+    case_id: str
+    site: str = ""
+    priority: str = "routine"
+    order_revision: int = 0
+    cancelled: bool = False
+    arrived_at: datetime | None = None
+    revision: int = 0
+    opened_at: datetime | None = None
+    signed: bool = False
+    reading: Reading | None = None
+    lift_id: str = ""
+    failed_revision: int = 0
+    failure: str = ""
+    late: bool = False
+    undone_at_order: int | None = None
+    purpose: str = ""
+    said: Place | None = None
+    said_code: str = ""
+    triage_revision: int = field(default=0, metadata={"counter": True})
+
+    @property
+    def closed(self) -> bool:
+        """Opened, signed or cancelled: nothing moves it any more."""
+        return self.opened_at is not None or self.signed or self.cancelled
+
+    @property
+    def undone(self) -> bool:
+        """A reader undid the reordering, and no human has changed the order since."""
+        return self.undone_at_order is not None and self.undone_at_order >= self.order_revision
+
+    def read(self, reading: Reading, policy: Policy) -> "Case":
+        """Take what the model said; a confident finding before the case was opened lifts it once, for good."""
+        if self.reading is not None and self.reading.revision > reading.revision:
+            return self
+        in_time = self.opened_at is None or reading.made_at < self.opened_at
+        lifts = in_time and not self.signed and not doubts(reading, policy) and bool(findings_to_lift(reading, policy))
+        return replace(self, reading=reading, lift_id=self.lift_id or (reading.prediction_id if lifts else ""))
+
+    def place(self, policy: Policy) -> Place | None:
+        """Return the place that follows from the facts, None while the images are not all here."""
+        if self.arrived_at is None or not self.revision:
+            return None
+        own = self.priority if self.priority in CLINICIANS else "routine"
+        lifted = bool(self.lift_id) and own == "routine" and not self.undone
+        urgency = "raised" if lifted else own
+        reading = self.reading if self.reading is not None and self.reading.revision == self.revision else None
+        held = doubts(reading, policy) if reading else ()
+        return Place(
+            urgency=urgency, priority=own, read_by=self.arrived_at + timedelta(minutes=policy.allowance_minutes.of(urgency)),
+            reasons=self._reasons(policy, reading, lifted=lifted, held=held), guards=held,
+            conformal=tuple(sorted({one for score in reading.scores for one in score.conformal})) if reading else (),
+            uncertainty=label_value(reading) if reading else None, lifted=lifted,
+            abstained=bool(held) and not lifted, undone=self.undone, prediction_id=reading.prediction_id if reading else "",
+        )
+
+    def _reasons(self, policy: Policy, reading: Reading | None, *, lifted: bool, held: tuple[str, ...]) -> tuple[str, ...]:
+        if self.undone and self.lift_id:
+            return ("its own place again: a reader undid the lift",)
+        if lifted and reading:
+            found = findings_to_lift(reading, policy) or reading.scores
+            return tuple(f"lifted: {score.code.display.lower()} {score.probability:.0%}" for score in found)
+        if lifted:
+            return ("lifted: by the reading of an earlier revision",)
+        if held:
+            return tuple(f"kept its place: {guard}" for guard in held)
+        if reading and self.priority != "routine" and findings_to_lift(reading, policy):
+            return (f"the clinician's own priority stands: {self.priority}",)
+        if reading:
+            return ("kept its place: no finding above the policy's threshold",)
+        if self.failed_revision == self.revision and self.failure:
+            return (f"not read by a model: {self.failure}",)
+        if self.late:
+            return ("no prediction in time: first in, first out",)
+        return ("waiting for its reading: first in, first out",)
+
+
+def reading_of(prediction: Prediction, prediction_id: str) -> Reading:
+    """Return what triage keeps of a prediction."""
+    return Reading(
+        prediction_id=prediction_id, model=prediction.model, version=prediction.version, revision=prediction.revision,
+        made_at=prediction.read_at, scores=prediction.findings, out_of_distribution=prediction.out_of_distribution,
+        embedding=prediction.embedding.sha256,
+    )
+
+
+def doubts(reading: Reading, policy: Policy) -> tuple[str, ...]:
+    """Return why the model is unsure of this reading; any reason makes triage abstain."""
+    said: list[str] = []
+    if reading.out_of_distribution:
+        said.append("unlike the images the model was trained on")
+    for score in reading.scores:
+        if len(score.conformal) != 1:
+            said.append(f"both answers possible for {score.code.display.lower()}" if score.conformal else
+                        f"no answer fits for {score.code.display.lower()}")
+        if float(np.std(score.members)) > policy.guards.disagreement:
+            said.append(f"the ensemble disagrees on {score.code.display.lower()}")
+    return tuple(said)
+
+
+def findings_to_lift(reading: Reading, policy: Policy) -> tuple[FindingScore, ...]:
+    """Return the findings that the policy finds urgent, with conformal set {present}."""
+    lift_at = {(one.system, one.value): one.lift_at for one in policy.findings}
+    return tuple(
+        score for score in reading.scores
+        if score.conformal == ("present",)
+        and score.probability >= lift_at.get((score.code.system, score.code.value), float("inf"))
+    )
+
+
+def label_value(reading: Reading) -> float:
+    """Return how much an answer would teach: the entropy of the most uncertain finding, in bits (0 to 1)."""
+    return max((entropy(score.probability) for score in reading.scores), default=0.0)
+
+
+def entropy(probability: float) -> float:
+    """Return the entropy of a yes-or-no answer in bits (Shannon 1948): 0 when certain, 1 at one half."""
+    return -sum(p * log2(p) for p in (probability, 1 - probability) if p > 0)

@@ -1,0 +1,276 @@
+"""Triage, told as a story: facts arrive in any order, the place follows from them, and is said when it changes."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from uuid import NAMESPACE_OID, uuid5
+
+import numpy as np
+
+from radloop.events.order import CaseJoined, OrderRecorded
+from radloop.events.prediction import PredictionFailed, PredictionMade, PredictionPooled
+from radloop.events.reading import CaseOpened, VerdictRecorded
+from radloop.events.report import ReportSigned
+from radloop.events.study import StudyCompleted
+from radloop.events.triage import CaseTriaged, ReviewRequested
+from radloop.kit.flow import At, Command, Decision, Due, Event, Input, Record, Route, Skip, caused_by, on, on_timer
+from radloop.triage.domain.case import Case, Place, label_value, reading_of
+from radloop.triage.domain.policy import Policy
+from radloop.triage.domain.selection import Asked, Candidate, draw
+from radloop.triage.ports import Pool
+
+REMEMBERED_VALUES = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class UndoReordering(Command):
+    """Give the case its own place back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestReviews(Command):
+    """Ask for `count` answers from the pool; the seed makes the draw repeatable."""
+
+    count: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requested:
+    """The answer to RequestReviews."""
+
+    request_ids: tuple[str, ...]
+    case_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undone:
+    """The answer to UndoReordering: 'undone', or why there was nothing to undo."""
+
+    outcome: str
+
+
+def take_order(event: OrderRecorded, case: Case | None, policy: Policy) -> Decision[Case]:
+    """The clinician's own priority stands: the newest one holds; a cancel closes the case."""
+    case = case or Case(case_id=event.subject)
+    if event.order_revision <= case.order_revision:
+        return Skip("superseded by a newer order")
+    cancelled = event.change == "cancelled" or event.order.status == "cancelled"
+    return settle(event, replace(
+        case, site=event.site, priority=event.order.priority, order_revision=event.order_revision, cancelled=cancelled,
+    ), policy)
+
+
+def join(event: CaseJoined, case: Case | None, policy: Policy) -> Decision[Case]:
+    """A study found its order (or lost a wrong one): it takes that order's priority; the other case is closed."""
+    case = case or Case(case_id=event.subject)
+    if event.order_revision <= case.order_revision:
+        return Skip("superseded by a newer order")
+    has_order = (event.subject == event.study_case) != event.undone or event.study_case == event.order_case
+    moved_away = event.subject != event.study_case and not event.undone
+    return settle(event, replace(
+        case, site=event.site, priority=event.order.priority if has_order else "routine",
+        order_revision=event.order_revision, cancelled=moved_away or (has_order and event.order.status == "cancelled"),
+    ), policy)
+
+
+def take_study(event: StudyCompleted, case: Case | None, policy: Policy) -> Decision[Case]:
+    """The images are all here: the case gets its place, and waits so long for a prediction."""
+    case = case or Case(case_id=event.subject)
+    if event.revision <= case.revision:
+        return Skip("superseded by a newer revision")
+    arrived = case.arrived_at or event.study.arrived_at
+    priority = case.priority if case.order_revision else event.priority
+    deadline = At(event.completed_at + timedelta(seconds=policy.prediction_deadline_seconds), "deadline")
+    known = replace(case, site=event.site, arrived_at=arrived, revision=event.revision, priority=priority, late=False)
+    return settle(event, known, policy, timers=() if _answered(known) else (deadline,))
+
+
+def take_prediction(event: PredictionMade, case: Case | None, policy: Policy) -> Decision[Case]:
+    """A confident finding lifts a routine case once; an unsure one keeps its place."""
+    case = case or Case(case_id=event.subject)
+    reading = reading_of(event.prediction, event.id)
+    if reading.revision < case.revision:
+        return Skip("superseded by a newer revision")
+    return settle(event, replace(case, site=event.site).read(reading, policy), policy, timers=(At(None, "deadline"),))
+
+
+def take_failure(event: PredictionFailed, case: Case | None, policy: Policy) -> Decision[Case]:
+    """No model read it: no change, and the list says so."""
+    case = case or Case(case_id=event.subject)
+    if event.revision < max(case.revision, case.failed_revision):
+        return Skip("superseded by a newer revision")
+    failed = replace(case, site=event.site, failed_revision=event.revision, failure=event.reason)
+    return settle(event, failed, policy, timers=(At(None, "deadline"),))
+
+
+def take_pooled(event: PredictionPooled, case: Case | None) -> Decision[Case]:
+    """An earlier study was read: it may be asked about, and is never ordered."""
+    case = case or Case(case_id=event.subject)
+    return Record(replace(case, site=event.site, purpose=event.purpose, reading=reading_of(event.prediction, event.id)))
+
+
+def open_case(event: CaseOpened, case: Case | None) -> Decision[Case]:
+    """Once opened nothing moves it; the first opening counts."""
+    case = case or Case(case_id=event.subject)
+    if case.opened_at is not None and case.opened_at <= event.opened_at:
+        return Skip("already opened")
+    return Record(replace(case, site=event.site, opened_at=event.opened_at))
+
+
+def hear_verdict(event: VerdictRecorded, case: Case | None) -> Decision[Case]:
+    """A verdict means that the case has been opened, should the opening itself still be on its way."""
+    case = case or Case(case_id=event.subject)
+    if case.opened_at is not None:
+        return Skip("already opened")
+    return Record(replace(case, site=event.site, opened_at=event.recorded_at))
+
+
+def sign(event: ReportSigned, case: Case | None) -> Decision[Case]:
+    """Once signed nothing moves it."""
+    case = case or Case(case_id=event.subject)
+    return Record(replace(case, site=event.site, signed=True), timers=(At(None, "deadline"),))
+
+
+def miss_deadline(timer: Due, case: Case | None, policy: Policy) -> Decision[Case]:
+    """No prediction in time, no change: the list says first in, first out."""
+    if case is None or _answered(case):
+        return Skip("its reading has come meanwhile")
+    return settle(timer, replace(case, late=True), policy)
+
+
+def undo(command: UndoReordering, case: Case | None, policy: Policy) -> Decision[Case]:
+    """The reader's undo gives the case its own place back, until a human changes it."""
+    if case is None or case.said is None or not case.said.lifted:
+        return Skip("nothing to undo", answer=Undone(outcome="this case was not lifted"))
+    return settle(
+        command, replace(case, undone_at_order=case.order_revision), policy, answer=Undone(outcome="undone"), by_human=True,
+    )
+
+
+def settle(
+    cause: Input, case: Case, policy: Policy, *, timers: tuple[At, ...] = (), answer: object = None, by_human: bool = False,
+) -> Decision[Case]:
+    """Say the place that follows from the facts, if it is another than was said and the case is still to be read."""
+    place = case.place(policy)
+    if place is None or place == case.said or (case.closed and not by_human):
+        return Record(case, timers=timers, answer=answer)
+    said = replace(case, said=place, said_code=_code(case, place, policy), triage_revision=case.triage_revision + 1)
+    return Record(said, emit=(_triaged(cause, said, place, case.said_code, policy),), timers=timers, answer=answer)
+
+
+def _code(case: Case, place: Place, policy: Policy) -> str:
+    """Return the code the RIS should show: raised by a lift, the clinician's own after an undo, else nothing of ours."""
+    if place.lifted:
+        return policy.priority_codes.raised
+    return policy.priority_codes.of(place.priority) if case.said_code else ""
+
+
+def _triaged(cause: Input, case: Case, place: Place, code_before: str, policy: Policy) -> Event:
+    assert case.arrived_at is not None  # a place needs an arrival
+    reading = case.reading if place.prediction_id else None
+    return CaseTriaged(
+        id=caused_by(cause, "case-triaged", case.case_id), subject=case.case_id, site=case.site, at=cause.at,
+        triage_revision=case.triage_revision, revision=case.revision, urgency=place.urgency, priority=place.priority,
+        arrived_at=case.arrived_at, read_by=place.read_by, reasons=place.reasons, guards=place.guards,
+        conformal=place.conformal, uncertainty=place.uncertainty, lifted=place.lifted, abstained=place.abstained,
+        undone=place.undone, prediction_id=place.prediction_id, model=reading.model if reading else "",
+        version=reading.version if reading else 0, policy=policy.version,
+        priority_code=case.said_code if case.said_code != code_before else "",
+    )
+
+
+def _answered(case: Case) -> bool:
+    """Whether inference has answered for the present revision."""
+    read = case.reading.revision if case.reading else 0
+    return max(read, case.failed_revision) >= case.revision > 0
+
+
+def request_reviews(
+    seen: tuple[RequestReviews, tuple[Candidate, ...]], asked: Asked | None, policy: Policy,
+) -> Decision[Asked]:
+    """Ask about earlier studies: the audit share at random with the AI hidden, the rest where an answer teaches most."""
+    command, candidates = seen
+    asked = asked or Asked(pool=command.subject)
+    free = tuple(one for one in candidates if one.case_id not in set(asked.case_ids))
+    if not free:
+        return Skip("the pool is empty", answer=Requested(request_ids=(), case_ids=()))
+    drawn = draw(free, command.count, policy.reviews.audit_share, command.seed)
+    events = tuple(
+        _request(command, policy, one.candidate, drawn=one.drawn, probability=one.probability, pooled=True) for one in drawn
+    )
+    return Record(
+        replace(asked, case_ids=(*asked.case_ids, *(one.candidate.case_id for one in drawn))), emit=events,
+        answer=Requested(
+            request_ids=tuple(event.request_id for event in events), case_ids=tuple(event.subject for event in events),
+        ),
+    )
+
+
+def consider_review(event: PredictionMade, asked: Asked | None, policy: Policy) -> Decision[Asked]:
+    """Of live cases the most telling fifth is asked about, within the day's budget, and a random audit slice beside it."""
+    asked = asked or Asked(pool="live")
+    reviews, day = policy.reviews, event.at.date().isoformat()
+    spent = asked.spent_today if asked.day == day else 0
+    if spent >= reviews.live_per_day:
+        return Skip("the day's budget of requests is spent")
+    reading = reading_of(event.prediction, event.id)
+    value = label_value(reading)
+    values = (*asked.recent_values, value)[-REMEMBERED_VALUES:]
+    audit_rate = reviews.live_share * reviews.audit_share
+    chosen_rate = reviews.live_share - audit_rate
+    drawn, probability = "", 0.0
+    if _lot(event) < audit_rate:
+        drawn, probability = "audit", audit_rate
+    elif value > float(np.quantile(values, 1 - chosen_rate)) or (value > 0 and len(values) == 1):
+        drawn, probability = "chosen", 1.0
+    state = replace(asked, day=day, spent_today=spent + bool(drawn), recent_values=values)
+    if not drawn:
+        return Record(state)
+    score = max(reading.scores, key=lambda one: -abs(one.probability - 0.5))
+    candidate = Candidate(
+        case_id=event.subject, prediction_id=event.id, probability=score.probability, model=reading.model,
+        version=reading.version, embedding=(),
+    )
+    return Record(state, emit=(_request(event, policy, candidate, drawn=drawn, probability=probability, pooled=False),))
+
+
+def _lot(event: Event) -> float:
+    """Return a number from 0 to 1 that depends on the event's id alone: a draw that a replay repeats."""
+    return uuid5(NAMESPACE_OID, f"audit|{event.id}").int / 2**128
+
+
+def _request(
+    cause: Input, policy: Policy, candidate: Candidate, *, drawn: str, probability: float, pooled: bool,
+) -> ReviewRequested:
+    identity = caused_by(cause, "review-requested", candidate.case_id)
+    return ReviewRequested(
+        id=identity, request_id=identity, subject=candidate.case_id, site=cause.site, at=cause.at,
+        finding=policy.findings[0].code, label_value=1 - 2 * abs(candidate.probability - 0.5),
+        cost_seconds=policy.reviews.cost_seconds, expires_at=cause.at + timedelta(hours=policy.reviews.expires_hours),
+        drawn=drawn, drawn_probability=probability, strategy="random" if drawn == "audit" else "cluster-margin",
+        model=candidate.model, version=candidate.version, ai_hidden=drawn == "audit", pooled=pooled,
+    )
+
+
+def routes(policy: Policy, pool: Pool) -> tuple[Route[Case] | Route[Asked], ...]:
+    """The contents page of triage."""
+    def with_candidates(command: RequestReviews) -> tuple[RequestReviews, tuple[Candidate, ...]]:
+        return command, pool.candidates(command.site)
+
+    return (
+        on(OrderRecorded, partial(take_order, policy=policy), keeps=Case),
+        on(CaseJoined, partial(join, policy=policy), keeps=Case),
+        on(StudyCompleted, partial(take_study, policy=policy), keeps=Case),
+        on(PredictionMade, partial(take_prediction, policy=policy), keeps=Case),
+        on(PredictionMade, partial(consider_review, policy=policy), keeps=Asked, key=lambda _: "live"),
+        on(PredictionFailed, partial(take_failure, policy=policy), keeps=Case),
+        on(PredictionPooled, take_pooled, keeps=Case),
+        on(CaseOpened, open_case, keeps=Case),
+        on(VerdictRecorded, hear_verdict, keeps=Case),
+        on(ReportSigned, sign, keeps=Case),
+        on_timer("deadline", partial(miss_deadline, policy=policy), keeps=Case),
+        on(UndoReordering, partial(undo, policy=policy), keeps=Case, answers=Undone),
+        on(RequestReviews, partial(request_reviews, policy=policy), keeps=Asked, observe=with_candidates,
+           key=lambda _: "pool", answers=Requested),
+    )
