@@ -54,7 +54,7 @@ def test_every_ignored_rule_says_why() -> None:
         def due(seen: Due, state: str | None) -> Record[str]:
             return Record(state)
         on(Event, due, keeps=str)
-    """), "call-overload"),
+    """), "arg-type"),
 ])
 def test_mypy_refuses(tmp_path: Path, code: str, complaint: str) -> None:
     """Types are strict, and a handler routed to the wrong input is a type error."""
