@@ -1,0 +1,1 @@
+"""retraining: from settled labels to a new model version, through the gates of the change-control plan."""

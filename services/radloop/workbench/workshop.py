@@ -1,0 +1,69 @@
+"""The workshop: makes the very first model of a demo site, with retraining's own functions, from a handful of labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from radloop.retraining.adapters import backbone
+from radloop.retraining.adapters.package import Base, assemble, from_folder, pack, publish
+from radloop.retraining.adapters.plan import load_plan
+from radloop.retraining.domain.arrays import Singles, Truths
+from radloop.retraining.domain.distribution import fit_distribution
+from radloop.retraining.domain.heads import Recipe
+from radloop.retraining.domain.learning import Learned, train_heads, uncalibrated
+from radloop.retraining.domain.snapshot import Row, take, to_bytes
+from radloop.standards import package as standard
+from radloop.standards.codes import PNEUMONIA
+
+MODEL = "chest"
+_UNKNOWN = "0" * 64
+_INTENDED_USE = (
+    "Frontal chest radiographs of children: probability of pneumonia, for the order of the reading list and as a"
+    " preliminary result beside the radiologist's own. Demonstration; not a medical device."
+)
+
+
+def first_package(
+    images: Singles, labels: Truths, patient_keys: Sequence[str], seed: int, out: Path, *,
+    cache: Path | None = None, trained_at: str = "",
+) -> Path:
+    """Train on images [N, 3, 224, 224] as prepared for the model and return the version's folder `<out>/chest/1`.
+
+    No acceptance set has seen this version: it carries raw scores and a conformal set that rules nothing out, and belongs
+    in shadow until a site's own cases say more. `cache` keeps the exported backbone (default: beside the package).
+    """
+    plan = load_plan()
+    embeddings = backbone.embed(backbone.load(), images)
+    snapshot = take(
+        (
+            Row(
+                case_id=f"seed-{place:04d}", patient_key=patient, finding=PNEUMONIA.value, present=bool(label), weight=1.0,
+                source="reader", drawn="seed",
+            ),
+            embedding,
+        )
+        for place, (patient, label, embedding) in enumerate(zip(patient_keys, labels, embeddings, strict=True))
+    )
+    recipe = Recipe(plan.training.members, plan.training.penalty, seed)
+    learned = Learned(
+        train_heads(snapshot, (PNEUMONIA.value,), recipe), (uncalibrated(PNEUMONIA.value),),
+        fit_distribution(snapshot.embeddings, plan.calibration.distribution_quantile),
+    )
+    nothing = standard.Finding(
+        PNEUMONIA, 0.5, standard.Calibration(1.0, 0.0, "", 0.5, 0), standard.Conformal(0.0, 1.0, 1.0, 0),
+    )
+    described = standard.Package(
+        model=MODEL, version=1, intended_use=_INTENDED_USE,
+        applicability=standard.Applicability(
+            modalities=("DX", "CR"), body_parts=("CHEST",), views=("AP", "PA"), ages=standard.Ages(0.0, 18.0),
+        ),
+        preparation=standard.IMAGENET, findings=(nothing,), members=plan.training.members, ood=None,
+        weights_sha256=_UNKNOWN, snapshot_sha256=_UNKNOWN,
+    )
+    exported = backbone.exported(cache or out / ".backbone")
+    base = Base(described, site="", trained_at=trained_at)
+    return publish(assemble(learned, to_bytes(snapshot), exported, base), out)
+
+
+def package_tar(version: Path) -> bytes:
+    """Return a version's folder as the tar that RetrainingService.AddModel takes."""
+    return pack(from_folder(version))

@@ -1,0 +1,100 @@
+"""Calibration, conformal sets, operating point and distribution, against oracles and known answers."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from radloop.kit.errors import Permanent
+from radloop.retraining.domain.calibration import fit_platt
+from radloop.retraining.domain.conformal import Conformal, fit_conformal
+from radloop.retraining.domain.distribution import fit_distribution
+from radloop.retraining.domain.operating import operating_point
+
+
+def _scores(count: int, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    dice = np.random.default_rng(seed)
+    labels = dice.random(count) < 0.2
+    return dice.normal(size=count) * 2 + np.where(labels, 3.0, -2.0), labels
+
+
+def test_slope_and_offset_are_those_of_a_logistic_fit() -> None:
+    """On many cases the smoothed targets hardly matter, and Platt's fit is a plain logistic regression on the score."""
+    scores, labels = _scores(20_000)
+    oracle = LogisticRegression(C=1e9).fit(scores[:, None], labels)
+    platt = fit_platt(scores, labels)
+    assert platt.slope == pytest.approx(oracle.coef_[0, 0], rel=0.02)
+    assert platt.offset == pytest.approx(oracle.intercept_[0], rel=0.02)
+    assert platt.prevalence == pytest.approx(labels.mean())
+
+
+def test_perfectly_separated_scores_stay_finite() -> None:
+    """The smoothed targets keep slope and offset finite where a plain fit would run away."""
+    platt = fit_platt(np.array([-2.0, -1.0, 1.0, 2.0]), np.array([False, False, True, True]))
+    assert np.isfinite([platt.slope, platt.offset]).all()
+
+
+@pytest.mark.parametrize("labels", [[True] * 4, [False] * 4, [True, True, False, False]])
+def test_what_cannot_calibrate_is_refused(labels: list[bool]) -> None:
+    """One class alone, or scores that run against the labels, calibrate nothing."""
+    with pytest.raises(Permanent):
+        fit_platt(np.array([-2.0, -1.0, 1.0, 2.0]), np.array(labels))
+
+
+def test_a_score_that_is_not_finite_is_refused() -> None:
+    """No score is repaired."""
+    with pytest.raises(Permanent):
+        fit_platt(np.array([0.0, np.inf]), np.array([False, True]))
+
+
+def test_each_class_is_covered_on_fresh_cases() -> None:
+    """Mondrian thresholds cover both classes, also the rare one, at the share asked for (mean over draws)."""
+    held = []
+    for seed in range(60):
+        scores, labels = _scores(400, seed)
+        fitted = fit_conformal(1 / (1 + np.exp(-scores)), labels, 0.9)
+        fresh, truth = _scores(2_000, seed + 1_000)
+        chance = 1 / (1 + np.exp(-fresh))
+        held.append(((chance >= fitted.present_from)[truth].mean(), (chance <= fitted.absent_to)[~truth].mean()))
+    assert np.mean(held, axis=0) == pytest.approx([0.9, 0.9], abs=0.02)
+
+
+def test_too_few_cases_rule_nothing_out() -> None:
+    """A class with fewer cases than its coverage needs keeps its answer in every set."""
+    fitted = fit_conformal(np.array([0.1, 0.9]), np.array([False, True]), 0.9)
+    assert fitted == Conformal(present_from=0.0, absent_to=1.0, coverage=0.9)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60), st.floats(0, 1))
+def test_a_set_is_never_empty(cases: list[tuple[float, bool]], probability: float) -> None:
+    """Whatever it was fitted on, a conformal set rules out at most one answer."""
+    fitted = fit_conformal(np.array([case[0] for case in cases]), np.array([case[1] for case in cases]), 0.8)
+    assert fitted.answers(probability)
+
+
+def test_the_operating_point_finds_the_share_asked_for() -> None:
+    """It is the highest threshold that still finds the share of positives."""
+    probabilities = np.array([0.05, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
+    labels = np.array([False] + [True] * 10)
+    assert operating_point(probabilities, labels, 0.9) == pytest.approx(0.3)
+    assert operating_point(probabilities, labels, 0.99) == pytest.approx(0.2)
+
+
+def test_strangers_are_farther_than_the_threshold() -> None:
+    """About the share asked for of fresh friends is flagged, and a stranger always is."""
+    dice = np.random.default_rng(1)
+    basis = dice.normal(size=(10, 80))
+    known, held, fresh = (dice.normal(size=(count, 10)) @ basis for count in (300, 200, 2_000))
+    fitted = fit_distribution(known, 0.95, held)
+    assert (fitted.distance(fresh) > fitted.threshold).mean() == pytest.approx(0.05, abs=0.04)
+    stranger = fresh[:50] + dice.normal(size=(50, 80)) * 6
+    assert (fitted.distance(stranger) > fitted.threshold).mean() > 0.95
+
+
+def test_twenty_embeddings_without_held_out_ones_flag_few_friends() -> None:
+    """Cross-fitting keeps the threshold of a very first model above nearly all of its own kind."""
+    dice = np.random.default_rng(2)
+    basis = dice.normal(size=(6, 50))
+    fitted = fit_distribution(dice.normal(size=(20, 6)) @ basis, 0.99)
+    assert (fitted.distance(dice.normal(size=(500, 6)) @ basis) > fitted.threshold).mean() < 0.2
