@@ -133,7 +133,7 @@ def _anatomy(image: Dataset, look: Look) -> None:
 
 
 def _pixels(image: Dataset, pixels: NDArray[np.uint8], look: Look) -> None:
-    allocated = 8 if look.bits_stored == 8 else 16  # noqa: PLR2004 - bits
+    allocated = 8 if look.bits_stored == 8 else 16
     top = (1 << look.bits_stored) - 1
     stored = np.rint(pixels.astype(np.float64) * (top / 255.0))
     image.ImageType = ["ORIGINAL", "PRIMARY", ""]
@@ -156,9 +156,9 @@ def _pixels(image: Dataset, pixels: NDArray[np.uint8], look: Look) -> None:
     image.LossyImageCompression = "01"
     image.LossyImageCompressionRatio = _NOMINAL_RATIO
     image.LossyImageCompressionMethod = "ISO_10918_1"
-    data = stored.astype("<u2" if allocated == 16 else np.uint8).tobytes()  # noqa: PLR2004 - bits
+    data = stored.astype("<u2" if allocated == 16 else np.uint8).tobytes()
     image.PixelData = data + b"\0" * (len(data) % 2)
-    image["PixelData"].VR = "OB" if allocated == 8 else "OW"  # noqa: PLR2004 - bits
+    image["PixelData"].VR = "OB" if allocated == 8 else "OW"
 
 
 def _code(value: str, scheme: str, meaning: str) -> Dataset:
