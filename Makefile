@@ -44,8 +44,7 @@ $(STAMP): pyproject.toml
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make a virtual environment. Debian: apt-get install python3-venv"; exit 1; }
 	@test -e $(STAMP) || { echo "installing radloop into .venv (once; 1 to 4 minutes)"; \
 	  .venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; }
-	@ldconfig -p 2>/dev/null | grep -q 'libpython3\.11\.so\.1\.0' || .venv/bin/python -c 'import sysconfig, sys; sys.exit(not sysconfig.get_config_var("Py_ENABLE_SHARED"))' \
-	  || echo "note: no shared libpython3.11 here; the embedded Triton needs it. Debian: apt-get install libpython3.11 (or run with --triton HOST:PORT)"
+	@.venv/bin/python -m radloop.workbench.embedded.triton setup || echo "note: everything but the embedded Triton works without it"
 	@rm -f .venv/.installed-*; touch $@
 
 .PHONY: help demo up test check proto bench venv

@@ -108,7 +108,7 @@ def processes_of(home: Path) -> list[str]:
             continue
         try:
             told = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            where = os.readlink(process / "cwd")
+            where = str((process / "cwd").readlink())
             around = (process / "environ").read_bytes().decode(errors="replace")
         except OSError:
             continue

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -77,12 +78,11 @@ class Stack:
         """
         self._listener = listener
         self._given_up.clear()
-        try:
+        with ExitStack() as otherwise:
+            otherwise.callback(self.stop)
             self._take_home()
             self._start()
-        except BaseException:
-            self.stop()
-            raise
+            otherwise.pop_all()
         return self
 
     def address(self, name: str) -> str:
@@ -169,15 +169,14 @@ class Stack:
             self._say(seat.room.name, "waiting")
             self._told_replaced(seat.room.name, seat.ports())
             self._addresses |= seat.addresses(self.options.host)
-        with ThreadPoolExecutor(2) as pool:
+        with ThreadPoolExecutor(2) as pool, ExitStack() as otherwise:
+            # An interrupted start must not wait for the patience of its threads.
+            otherwise.callback(self._given_up.set)
             steps = [pool.submit(self._postgres), pool.submit(self._kafka, ports)]
-            try:
-                self._triton(ports)
-                for step in steps:
-                    step.result()
-            except BaseException:
-                self._given_up.set()
-                raise
+            self._triton(ports)
+            for step in steps:
+                step.result()
+            otherwise.pop_all()
         self._await([name for name in ("postgres", "kafka", "triton") if name in self._children])
         env = rooms.environment(seats, self._addresses, blobs, self.options)
         for seat in seats:
