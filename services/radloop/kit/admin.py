@@ -5,9 +5,14 @@ from datetime import datetime
 from typing import Any
 
 import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from radloop.kit.errors import Permanent
+from radloop.kit.kafka import topics
 from radloop.kit.runner import Runner
 from radloop.v1 import admin_service_pb2 as pb
 from radloop.v1 import admin_service_pb2_grpc as rpc
@@ -27,18 +32,21 @@ class Admin(rpc.AdminServiceServicer):
         """Return what this room heard, said, delivered and quarantined of one case."""
         with self._runner.store.connection() as connection:
             rows = connection.execute(
-                "select at, kind, what, detail, trace from ("
+                "select at, kind, what, detail, trace, value from ("
                 " select settled_at as at, 'heard' as kind, type as what, concat_ws(': ', outcome, nullif(reason, '')) as detail,"
-                "  trace from inbox where key = %(case)s"
-                " union all select created_at, 'said', topic, event_id, headers->>'traceparent' from outbox where key = %(case)s"
+                "  trace, null::bytea as value from inbox where key = %(case)s"
+                " union all select created_at, 'said', topic, event_id, headers->>'traceparent', value from outbox where key = %(case)s"
                 " union all select coalesce(ended_at, created_at), 'delivered', receiver || ' ' || kind,"
-                "  concat_ws(': ', state, nullif(outcome, ''), nullif(reason, '')), trace from delivery where subject = %(case)s"
-                " union all select at, 'quarantined', type, reason, trace from quarantine where subject = %(case)s"
+                "  concat_ws(': ', state, nullif(outcome, ''), nullif(reason, '')), trace, null from delivery where subject = %(case)s"
+                " union all select at, 'quarantined', type, reason, trace, null from quarantine where subject = %(case)s"
                 ") as facts order by at", {"case": request.case_id},
             ).fetchall()
         return pb.TraceResponse(entries=[
-            pb.TraceEntry(at=_instant(at), room=self._runner.store.room, kind=kind, what=what, detail=detail, trace_id=_trace_id(trace))
-            for at, kind, what, detail, trace in rows
+            pb.TraceEntry(
+                at=_instant(at), room=self._runner.store.room, kind=kind, what=what, detail=detail, trace_id=_trace_id(trace),
+                facts="" if value is None else _facts(what, bytes(value)),
+            )
+            for at, kind, what, detail, trace, value in rows
         ])
 
     def Status(self, request: pb.StatusRequest, context: grpc.ServicerContext) -> pb.StatusResponse:  # noqa: ARG002, N802 - gRPC's shape
@@ -96,6 +104,18 @@ class Admin(rpc.AdminServiceServicer):
         if not done:
             raise Permanent("nothing of that id waits in quarantine")
         return pb.DiscardQuarantinedResponse()
+
+
+def _facts(topic: str, value: bytes) -> str:
+    """Return what was said as JSON, empty where the topic carries PHI or its message is not known here."""
+    described = topics().get(topic)
+    if described is None or described.phi:
+        return ""
+    try:
+        kind = GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(described.message))
+        return MessageToJson(kind.FromString(value), preserving_proto_field_name=True, indent=None)
+    except (KeyError, DecodeError):
+        return ""
 
 
 def _instant(at: datetime) -> Timestamp:

@@ -16,20 +16,22 @@ class TraceRequest(_message.Message):
     def __init__(self, case_id: _Optional[str] = ...) -> None: ...
 
 class TraceEntry(_message.Message):
-    __slots__ = ("at", "room", "kind", "what", "detail", "trace_id")
+    __slots__ = ("at", "room", "kind", "what", "detail", "trace_id", "facts")
     AT_FIELD_NUMBER: _ClassVar[int]
     ROOM_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     WHAT_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
     at: _timestamp_pb2.Timestamp
     room: str
     kind: str
     what: str
     detail: str
     trace_id: str
-    def __init__(self, at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., room: _Optional[str] = ..., kind: _Optional[str] = ..., what: _Optional[str] = ..., detail: _Optional[str] = ..., trace_id: _Optional[str] = ...) -> None: ...
+    facts: str
+    def __init__(self, at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., room: _Optional[str] = ..., kind: _Optional[str] = ..., what: _Optional[str] = ..., detail: _Optional[str] = ..., trace_id: _Optional[str] = ..., facts: _Optional[str] = ...) -> None: ...
 
 class TraceResponse(_message.Message):
     __slots__ = ("entries",)
