@@ -121,7 +121,7 @@ def open_case(event: CaseOpened, case: Case | None) -> Decision[Case]:
 def hear_verdict(event: VerdictRecorded, case: Case | None) -> Decision[Case]:
     """A verdict means that the case has been opened, should the opening itself still be on its way."""
     case = case or Case(case_id=event.subject)
-    if case.opened_at is not None:
+    if case.opened_at is not None and case.opened_at <= event.recorded_at:
         return Skip("already opened")
     return Record(replace(case, site=event.site, opened_at=event.recorded_at))
 
@@ -129,7 +129,9 @@ def hear_verdict(event: VerdictRecorded, case: Case | None) -> Decision[Case]:
 def sign(event: ReportSigned, case: Case | None) -> Decision[Case]:
     """Once signed nothing moves it."""
     case = case or Case(case_id=event.subject)
-    return Record(replace(case, site=event.site, signed=True), timers=(At(None, "deadline"),))
+    if case.signed_at is not None and case.signed_at <= event.signed_at:
+        return Skip("already signed")
+    return Record(replace(case, site=event.site, signed_at=event.signed_at), timers=(At(None, "deadline"),))
 
 
 def miss_deadline(timer: Due, case: Case | None, policy: Policy) -> Decision[Case]:
@@ -141,7 +143,7 @@ def miss_deadline(timer: Due, case: Case | None, policy: Policy) -> Decision[Cas
 
 def undo(command: UndoReordering, case: Case | None, policy: Policy) -> Decision[Case]:
     """The reader's undo gives the case its own place back, until a human changes it."""
-    if case is None or case.said is None or not case.said.lifted:
+    if case is None or not case.lifted:
         return Skip("nothing to undo", answer=Undone(outcome="this case was not lifted"))
     return settle(
         command, replace(case, undone_at_order=case.order_revision), policy, answer=Undone(outcome="undone"), by_human=True,

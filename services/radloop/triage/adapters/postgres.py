@@ -26,7 +26,7 @@ class StoredPool:
     def candidates(self, site: str) -> tuple[Candidate, ...]:
         """Return the pool's cases with a prediction whose embedding can be read."""
         with self._store.connection() as connection, connection.cursor() as cursor:
-            cases = CASES.select(cursor, SQL("where purpose = 'pool' and site = %s and not signed order by case_id"), (site,))
+            cases = CASES.select(cursor, SQL("where purpose = 'pool' and site = %s and signed_at is null order by case_id"), (site,))
         found = []
         for case in cases:
             if case.reading is None:

@@ -55,42 +55,51 @@ class Case:
     arrived_at: datetime | None = None
     revision: int = 0
     opened_at: datetime | None = None
-    signed: bool = False
+    signed_at: datetime | None = None
     reading: Reading | None = None
     lift_id: str = ""
+    lift_made_at: datetime | None = None
     failed_revision: int = 0
     failure: str = ""
     late: bool = False
     undone_at_order: int | None = None
     purpose: str = ""
-    said: Place | None = None
-    said_code: str = ""
+    said: Place | None = field(default=None, metadata={"counter": True})
+    said_code: str = field(default="", metadata={"counter": True})
     triage_revision: int = field(default=0, metadata={"counter": True})
 
     @property
     def closed(self) -> bool:
         """Opened, signed or cancelled: nothing moves it any more."""
-        return self.opened_at is not None or self.signed or self.cancelled
+        return self.opened_at is not None or self.signed_at is not None or self.cancelled
 
     @property
     def undone(self) -> bool:
         """A reader undid the reordering, and no human has changed the order since."""
         return self.undone_at_order is not None and self.undone_at_order >= self.order_revision
 
+    @property
+    def lifted(self) -> bool:
+        """A confident reading made before anybody opened or signed the case lifted it, and no reader undid that."""
+        if self.lift_made_at is None or self.undone or self.priority != "routine":
+            return False
+        return all(end is None or self.lift_made_at < end for end in (self.opened_at, self.signed_at))
+
     def read(self, reading: Reading, policy: Policy) -> "Case":
-        """Take what the model said; a confident finding before the case was opened lifts it once, for good."""
+        """Take what the model said; the first confident finding is remembered as the lift, for good."""
         if self.reading is not None and self.reading.revision > reading.revision:
             return self
-        in_time = self.opened_at is None or reading.made_at < self.opened_at
-        lifts = in_time and not self.signed and not doubts(reading, policy) and bool(findings_to_lift(reading, policy))
-        return replace(self, reading=reading, lift_id=self.lift_id or (reading.prediction_id if lifts else ""))
+        lifts = not self.lift_id and not doubts(reading, policy) and bool(findings_to_lift(reading, policy))
+        if not lifts:
+            return replace(self, reading=reading)
+        return replace(self, reading=reading, lift_id=reading.prediction_id, lift_made_at=reading.made_at)
 
     def place(self, policy: Policy) -> Place | None:
         """Return the place that follows from the facts, None while the images are not all here."""
         if self.arrived_at is None or not self.revision:
             return None
         own = self.priority if self.priority in CLINICIANS else "routine"
-        lifted = bool(self.lift_id) and own == "routine" and not self.undone
+        lifted = self.lifted
         urgency = "raised" if lifted else own
         reading = self.reading if self.reading is not None and self.reading.revision == self.revision else None
         held = doubts(reading, policy) if reading else ()

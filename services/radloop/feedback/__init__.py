@@ -1,0 +1,1 @@
+"""Feedback: records what readers answered, and settles it into labels."""

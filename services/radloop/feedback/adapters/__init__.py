@@ -1,0 +1,1 @@
+"""Feedback's contacts with Postgres and gRPC."""
