@@ -72,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
     with Display() as display, stop_signals(asked):
         try:
             stack.start(display)
-            display.line(f"radloop is up: the reading list is at http://{stack.address('worklist.http')}/  (Ctrl-C stops)")
+            for line in greeting(stack):
+                display.line(line)
             asked.wait()
         except KeyboardInterrupt:
             pass
@@ -83,6 +84,16 @@ def run(args: argparse.Namespace) -> int:
             asked.set()
             stack.stop()
     return 0
+
+
+def greeting(stack: Stack) -> tuple[str, ...]:
+    """Return what to tell a person whose stack is up: where everything is."""
+    return (
+        f"radloop is up: the reading list is at http://{stack.address('worklist.http')}/  (no login: loopback only)",
+        f"  orders and reports: HL7 v2 over MLLP at {stack.address('ingestion.mllp')}",
+        f"  images: DICOM C-STORE at {stack.address('ingestion.dicom')}",
+        f"  logs: {stack.home / 'logs'}    Ctrl-C stops everything",
+    )
 
 
 @contextmanager

@@ -233,7 +233,8 @@ class Stack:
         http, grpc, metrics = (port.number for port in chosen)
         installed = ensure_venv(lambda text: self._say("triton", "note", text))
         at = triton.Listens(host, http, grpc, metrics)
-        program = triton.program(installed, repository, at, triton.region_prefix(self.home))
+        collector = self.options.settings.get("RADLOOP_OTLP") or os.environ.get("RADLOOP_OTLP", "")
+        program = triton.program(installed, repository, at, triton.region_prefix(self.home), collector)
         self._addresses |= {
             "triton": program.address, "triton.http": f"{host}:{http}", "triton.metrics": f"{host}:{metrics}",
         }

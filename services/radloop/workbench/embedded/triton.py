@@ -31,8 +31,8 @@ class Listens:
     metrics: int
 
 
-def program(home: TritonHome, repository: Path, at: Listens, region_prefix: str) -> Program:
-    """Return the server's program; its shared memory regions get names with the given prefix."""
+def program(home: TritonHome, repository: Path, at: Listens, region_prefix: str, collector: str = "") -> Program:
+    """Return the server's program; its shared memory gets names with the prefix, its traces go to the OTLP/HTTP collector."""
     repository.mkdir(parents=True, exist_ok=True)
     precompile(repository)
     return Program(
@@ -51,7 +51,7 @@ def program(home: TritonHome, repository: Path, at: Listens, region_prefix: str)
             "--metrics-config=summary_latencies=true",
             "--grpc-header-forward-pattern=(traceparent|x-.*)",
             f"--exit-timeout-secs={GRACE - 1:.0f}",
-            *_tracing(),
+            *_tracing(collector),
         ),
         env={
             "LD_LIBRARY_PATH": home.library_path,
@@ -78,12 +78,11 @@ def region_prefix(home: Path) -> str:
     return f"radloop_{hashlib.sha256(str(home).encode()).hexdigest()[:10]}_"
 
 
-def _tracing() -> tuple[str, ...]:
-    collector = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+def _tracing(collector: str) -> tuple[str, ...]:
     if not collector:
         return ()
     return (
-        "--trace-config=mode=opentelemetry", f"--trace-config=opentelemetry,url={collector.rstrip('/')}/v1/traces",
+        "--trace-config=mode=opentelemetry", f"--trace-config=opentelemetry,url={collector}",
         "--trace-config=opentelemetry,resource=service.name=triton", "--trace-config=rate=1",
         "--trace-config=level=TIMESTAMPS",
     )
