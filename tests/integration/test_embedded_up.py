@@ -77,7 +77,7 @@ def test_signal_during_the_start_stops_what_was_started(tmp_path: Path):
     with subprocess.Popen(
         [str(RADLOOP), "up", "--free-ports"], stdout=subprocess.DEVNULL, env={**os.environ, "RADLOOP_HOME": str(home)},
     ) as process:
-        assert eventually(lambda: (home / "logs" / "triton.log").exists(), 60)
+        assert eventually((home / "logs" / "triton.log").exists, 60)
         assert stop(process, signal.SIGTERM) < 10
     assert processes_of(home) == []
 
