@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from radloop.kit.errors import Permanent, Transient
 from radloop.v1 import (
+    admin_service_pb2,
     common_pb2,
     inference_service_pb2,
     ingestion_service_pb2,
@@ -72,6 +73,15 @@ class Row:
     state: str
     model: str
     version: int
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One stored fact of a case: kind is heard, said, delivered or quarantined."""
+
+    kind: str
+    what: str
+    detail: str
 
 
 class Rooms:
@@ -171,6 +181,18 @@ class Rooms:
         request = worklist_service_pb2.ListCasesRequest(limit=10_000, include_closed=True)
         answer = self._ask("worklist", "WorklistService/ListCases", request, worklist_service_pb2.ListCasesResponse)
         return tuple(Row(one.case_id, one.urgency, one.state, one.model, one.version) for one in answer.cases)
+
+    def trace(self, room: str, case: str) -> tuple[Fact, ...]:
+        """Return what a room knows of a case, oldest first."""
+        request = admin_service_pb2.TraceRequest(case_id=case)
+        answer = self._ask(room, "AdminService/Trace", request, admin_service_pb2.TraceResponse)
+        return tuple(Fact(one.kind, one.what, one.detail) for one in answer.entries)
+
+    def backlog(self, room: str) -> int:
+        """Return what a room has still to say or to deliver."""
+        request = admin_service_pb2.StatusRequest()
+        answer = self._ask(room, "AdminService/Status", request, admin_service_pb2.StatusResponse)
+        return sum(answer.backlog[name] for name in ("outbox", "delivery", "parked") if name in answer.backlog)
 
     def _ask(self, room: str, method: str, request: Message, answers: type[A], seconds: float = 60.0) -> A:
         call = self._channels[room].unary_unary(

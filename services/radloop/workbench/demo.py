@@ -1,0 +1,41 @@
+"""`radloop demo`: the whole loop once, on this machine, in front of your eyes."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+DEFAULT_SEED = 7
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Add `demo` and its options to the command `radloop`."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "demo", help="play the whole loop: a simulated hospital, a morning, a model that learns",
+        description="Starts everything, makes a first model from 20 labels, hands over earlier studies, asks readers, trains,"
+        " gates, releases, and plays a morning. On real radiographs where RADLOOP_DATA has them, else on drawn phantoms.",
+    )
+    parser.add_argument("--studies", type=int, default=60, help="studies of the morning (%(default)s)")
+    parser.add_argument("--pool", type=int, default=800, help="earlier studies that may be asked about (%(default)s)")
+    parser.add_argument("--prevalence", type=float, default=0.2, help="share with the finding, in morning and pool (%(default)s)")
+    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="draws everything (%(default)s)")
+    parser.add_argument("--exit", action="store_true", help="stop at the end; status 0 only if every check holds")
+    parser.add_argument("--json", action="store_true", help="print the figures as the last line")
+    parser.add_argument("--phantoms", action="store_true", help="drawn phantoms, even where there are radiographs")
+    parser.add_argument(
+        "--data", type=Path, default=os.environ.get("RADLOOP_DATA") or None, help="folder of radiographs (RADLOOP_DATA)",
+    )
+    parser.add_argument(
+        "--home", type=Path, default=os.environ.get("RADLOOP_HOME") or ".radloop",
+        help="where state lives; an earlier demo's is replaced (%(default)s)",
+    )
+    parser.add_argument("--free-ports", action="store_true", help="take any free ports instead of the usual ones")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play it; the exit status is 0 where every check holds."""
+    from radloop.workbench.demonstration import play
+
+    return play(args)

@@ -1,0 +1,200 @@
+"""The demo as it is played: set up, learn, go live, a morning, and what came of it, counted at the far end."""
+
+import argparse
+import json
+import shutil
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from radloop.kit.clock import SystemClock
+from radloop.kit.errors import Misconfigured, RadloopError
+from radloop.workbench.display import Display
+from radloop.workbench.embedded.options import Options
+from radloop.workbench.embedded.stack import Stack
+from radloop.workbench.grpc import Rooms
+from radloop.workbench.hospital.backfill import Archive
+from radloop.workbench.hospital.books import Books, enrol
+from radloop.workbench.hospital.cohort import FULL_POOL, Cohort, draw, sizes
+from radloop.workbench.hospital.ehr import Chart, Server
+from radloop.workbench.hospital.figures import Required, failures
+from radloop.workbench.hospital.messages import Envelope
+from radloop.workbench.hospital.readers import Radiologist
+from radloop.workbench.hospital.reading_room import Desk, ReadingRoom
+from radloop.workbench.hospital.ris import Ris
+from radloop.workbench.hospital.sources import Source, open_source
+from radloop.workbench.hospital.watch import Watch
+from radloop.workbench.loop import Doors, Loop, Pace, prepared
+from radloop.workbench.reckoning import Reckoning, Said
+from radloop.workbench.telling import Teller
+from radloop.workbench.up import stop_signals
+
+FIRST_ROUND, SECOND_ROUND = 75, 25
+FULL_STUDIES = 60
+_MARKER = "demo.json"
+_QUIET_SECONDS = "0.5"
+_POLICY = "demo-policy.yaml"
+
+
+def play(args: argparse.Namespace) -> int:
+    """Play the demo as its options say; return the exit status."""
+    teller = Teller()
+    asked = threading.Event()
+    try:
+        source = open_source(None if args.phantoms else args.data, args.seed)
+        cohort = draw(source, args.seed, sizes(args.studies, args.pool, args.prevalence))
+        home = _clean(args.home)
+        with stop_signals(asked), ExitStack() as closing:
+            try:
+                return _Demo(args, source, cohort, home, teller, closing).run(asked)
+            finally:
+                asked.set()
+    except RadloopError as wrong:
+        print(f"radloop: {wrong.reason}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+@dataclass
+class _Demo:
+    """One demo: what it is played with, and the things that are closed in the end."""
+
+    args: argparse.Namespace
+    source: Source
+    cohort: Cohort
+    home: Path
+    teller: Teller
+    closing: ExitStack
+
+    def run(self, asked: threading.Event) -> int:
+        """Play all of it; stay up unless told to exit."""
+        clock = SystemClock()
+        books = enrol(self.args.seed, self.cohort, clock.now())
+        self.teller.line(
+            f"{self.source.name}, seed {self.args.seed}: {len(self.cohort.seeds)} seed labels, {len(books.earlier)} earlier studies"
+            f" ({len(self.cohort.acceptance)} acceptance, {len(self.cohort.pool)} pool, {len(self.cohort.gate)} gate),"
+            f" a morning of {len(books.morning)}",
+        )
+        ris = self.closing.enter_context(Ris(seed=self.args.seed))
+        server = Server.start(self.home / "ehr")
+        self.closing.callback(server.stop)
+        stack = self._start(server.base_url, ris.port)
+        figures, problems = self._play(stack, books, Chart(server.base_url), ris)
+        wrong = failures(figures, self._required(), problems)
+        for sentence in wrong:
+            self.teller.line(f"does not hold: {sentence}")
+        if not wrong:
+            self.teller.line("every check holds")
+        page = f"http://{stack.address('worklist.http')}/"
+        self.teller.line(f"the reading list: {page}" + ("" if self.args.exit else "  (stays up; Ctrl-C stops)"))
+        if self.args.json:
+            print(json.dumps({"figures": figures}), flush=True)
+        if not self.args.exit:
+            asked.wait()
+        return 1 if wrong else 0
+
+    def _start(self, ehr: str, ris_port: int) -> Stack:
+        settings = {
+            "RADLOOP_PUBLISHING_EHR": ehr,
+            "RADLOOP_PUBLISHING_RIS": f"127.0.0.1:{ris_port}",
+            "RADLOOP_INGESTION_QUIET_SECONDS": _QUIET_SECONDS,
+            "RADLOOP_INGESTION_ISSUER": "SIMHOSP",
+            "RADLOOP_TRIAGE_POLICY": str(_policy(self.home)),
+        }
+        stack = Stack(self.home, Options(usual_ports=not self.args.free_ports, settings=settings))
+        self.closing.callback(stack.stop)
+        with Display() as display:
+            stack.start(display)
+        return stack
+
+    def _play(self, stack: Stack, books: Books, chart: Chart, ris: Ris) -> tuple[Mapping[str, float], Sequence[str]]:
+        clock, teller = SystemClock(), self.teller
+        doors = Doors(
+            mllp=stack.address("ingestion.mllp"), dicom=stack.address("ingestion.dicom"), page=stack.address("worklist.http"),
+            triton=stack.address("triton"), kafka=stack.address("kafka"),
+        )
+        rooms = self.closing.enter_context(Rooms({
+            room: stack.address(room) for room in ("ingestion", "inference", "triage", "retraining", "worklist", "publishing")
+        }))
+        page = self.closing.enter_context(ReadingRoom(doors.page))
+        reader = Radiologist("reader-1", self.args.seed, books.truth)
+        host, _, port = doors.mllp.rpartition(":")
+        archive = Archive(self.source, reader, (host, int(port)), Envelope(), clock)
+        desk = Desk(reader, page)
+        loop = Loop(rooms, doors, books, self.source, desk, archive, clock, teller, self.args.seed)
+        said = Said()
+
+        with teller.stage("the first model, from 20 labels, runs in shadow"):
+            first = loop.first_model(self.cohort.seeds, self.home / "workshop")
+        with teller.stage(f"{len(books.earlier)} earlier studies handed over and read"):
+            earlier = loop.backfill()
+        test = prepared(self.source, self.cohort.test)
+        said.auc_before = loop.worth(first, self.cohort.test, test)
+        teller.line(f"the first model on the test split: AUC {said.auc_before:.3f}")
+        with teller.stage(f"readers answered {FIRST_ROUND} questions from the pool"):
+            loop.labelling_round(_share(FIRST_ROUND, self.args.pool))
+        with teller.stage("a new model trained and gated"):
+            said.tell_cycle(loop.cycle("first"), teller)
+        if said.released:
+            loop.until(lambda: loop.serving() > first, 60, "the released version is loaded")
+
+        watch = Watch(page, lambda case: next((one.status for one in chart.of_case(case)), ""), clock)
+        watch.start()
+        self.closing.callback(watch.stop)
+
+        def halfway() -> None:
+            loop.labelling_round(_share(SECOND_ROUND, self.args.pool))
+            said.tell_cycle(loop.cycle("second"), teller)
+
+        with teller.stage(f"a morning of {len(books.morning)} studies"):
+            said.stored = loop.morning(chart, watch, Pace(), halfway).stored
+        reckoning = Reckoning(rooms, loop, page, chart, ris, desk, watch, books, earlier)
+        with teller.stage("the last messages arrived"):
+            reckoning.settle()
+        watch.stop()
+        said.auc_after = loop.worth(loop.serving() or first, self.cohort.test, test)
+        bundle = self.home / "bundle.json"
+        figures, problems = reckoning.figures(said, stack.address("triton.http"), bundle, teller.seconds)
+        reckoning.summary(figures, loop.serving(), teller)
+        return figures, problems
+
+    def _required(self) -> Required:
+        labels = _share(FIRST_ROUND, self.args.pool) + _share(SECOND_ROUND, self.args.pool)
+        if self.args.pool >= FULL_POOL and self.args.studies >= FULL_STUDIES:
+            return Required(labels_asked=labels)
+        return Required(labels_asked=labels, priority_changes=None, releases=None, auc_gain=None)
+
+
+def _share(wanted: int, pool: int) -> int:
+    """Return how many answers a pool can give in one round: a small one is never asked dry."""
+    return min(wanted, pool * wanted // (FIRST_ROUND + SECOND_ROUND))
+
+
+def _policy(home: Path) -> Path:
+    """Write the demo's policy: the packaged one, where all requests come from the pool, so that their number is known."""
+    packaged = Path(str(files("radloop.triage"))) / "triage-policy.yaml"
+    lines = [
+        "  live_per_day: 0" if line.strip().startswith("live_per_day:") else line for line in packaged.read_text().splitlines()
+    ]
+    file = home / _POLICY
+    file.write_text("\n".join(lines) + "\n")
+    return file.resolve()
+
+
+def _clean(home: Path) -> Path:
+    """Return an empty home: an earlier demo's state is replaced, anybody else's is not touched."""
+    home = home.resolve()
+    if (home / "stack.json").exists():
+        raise Misconfigured(f"a stack runs in {home.name}: stop it, or name another --home")
+    if home.exists() and any(home.iterdir()) and not (home / _MARKER).exists():
+        raise Misconfigured(f"{home.name} holds the state of a stack that is no demo: name another --home")
+    if home.exists():
+        shutil.rmtree(home)
+    home.mkdir(parents=True)
+    (home / _MARKER).write_text(json.dumps({"made_by": "radloop demo"}))
+    return home
