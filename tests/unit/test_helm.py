@@ -1,5 +1,6 @@
 """The chart renders what a cluster takes, refuses what it could not run, and keeps no secret."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +69,14 @@ def test_all_seven_rooms_come_from_one_template() -> None:
     documents = render(scenario("minimal-values"))
     for kind in ("StatefulSet", "Service", "ConfigMap", "ServiceAccount"):
         assert sorted(of(kind, documents)) == sorted(ROOMS)
-    assert len([path for path in (CHART / "templates").glob("*.yaml")]) == 1
+    assert [path.name for path in (CHART / "templates").glob("*.yaml")] == ["component.yaml"]
     fewer = render(with_(scenario("minimal-values"), "components.worklist.enabled", False))
     assert "worklist" not in of("StatefulSet", fewer)
 
 
 @pytest.mark.parametrize("missing", [
     "image.repository", "kafka.bootstrap", "postgres.existingSecret", "triton.address",
-    "triton.modelRepository.existingClaim", "blobs.existingClaim", "ehr.url", "ris.address",
+    "triton.modelRepository.existingClaim", "blobs.existingClaim", "changeRecords.existingSecret", "ehr.url", "ris.address",
 ])
 def test_what_is_missing_is_named(missing: str) -> None:
     """A value that a cluster must bring is asked for by name, with where to read on."""
@@ -156,3 +157,20 @@ def test_a_pod_keeps_its_name_as_the_consumers_instance() -> None:
     document = of("StatefulSet", render(scenario("minimal-values")))["triage"]
     env = {one["name"]: one for one in document["spec"]["template"]["spec"]["containers"][0]["env"]}
     assert env["RADLOOP_INSTANCE"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_setting_the_chart_gives_is_one_the_room_reads(name: str, room: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable is set that nothing reads, and the room's settings load from what its pod is given."""
+    documents = render(scenario(name))
+    given = dict(of("ConfigMap", documents)[room]["data"])
+    container = of("StatefulSet", documents)[room]["spec"]["template"]["spec"]["containers"][0]
+    given |= {one["name"]: "postgresql://db/radloop" if one["name"].endswith("POSTGRES") else "secret" for one in container["env"]}
+    settings = importlib.import_module(f"radloop.{room}.config").Settings
+    for variable in given:
+        field = variable.removeprefix(f"RADLOOP_{room.upper()}_").removeprefix("RADLOOP_").lower()
+        assert field in settings.model_fields or variable.startswith("RADLOOP_ADDRESS_"), variable
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    settings.load(room)

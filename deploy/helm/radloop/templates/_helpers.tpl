@@ -30,6 +30,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
   (list "triton.address" $v.triton.address "host:port of Triton's gRPC")
   (list "triton.modelRepository.existingClaim" $v.triton.modelRepository.existingClaim "the volume Triton serves its models from")
   (list "blobs.existingClaim" $v.blobs.existingClaim "a ReadWriteMany volume for images and weights")
+  (list "changeRecords.existingSecret" $v.changeRecords.existingSecret "a secret whose key `key` signs the change records")
   (list "ehr.url" $v.ehr.url "the FHIR R4 base of the EHR")
   (list "ris.address" $v.ris.address "host:port where the RIS takes HL7 v2 over MLLP")
 -}}
@@ -68,10 +69,13 @@ RADLOOP_ADDRESS_{{ upper $other }}: {{ printf "%s:9090" (include "radloop.name" 
 RADLOOP_{{ $upper }}_{{ $door.setting }}: {{ printf "%s:%d" (ternary "127.0.0.1" "0.0.0.0" (default false $door.loopback)) (int $door.port) | quote }}
 {{- end }}
 {{- if .values.models }}
-RADLOOP_{{ $upper }}_MODELS: /var/lib/radloop/models
+RADLOOP_MODEL_REPOSITORY: /var/lib/radloop/models
 {{- end }}
 {{- if eq .room "inference" }}
-RADLOOP_INFERENCE_TRITON: {{ .root.Values.triton.address | quote }}
+RADLOOP_TRITON: {{ .root.Values.triton.address | quote }}
+{{- end }}
+{{- if eq .room "retraining" }}
+RADLOOP_RETRAINING_SIGNING_KEY_FILE: /etc/radloop/change-records/key
 {{- end }}
 {{- if eq .room "publishing" }}
 RADLOOP_PUBLISHING_EHR: {{ .root.Values.ehr.url | quote }}

@@ -1,0 +1,1 @@
+"""The command `radloop`: asks the rooms over gRPC, and shows what they answer."""

@@ -1,0 +1,142 @@
+"""`radloop models`: the versions, their stages and evidence; a cycle, a package from elsewhere, a step forward or back."""
+
+import argparse
+import io
+import json
+import sys
+import tarfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from radloop.cli.grpc import Cycle, Rooms
+from radloop.cli.table import local, table
+from radloop.kit.errors import Misconfigured
+
+_ENDED = {"none", "gated-out", "released", "failed"}
+
+
+def add_parser(commands: Any) -> None:
+    """Add `models` and its verbs."""
+    parser = commands.add_parser(
+        "models", help="versions, stages, evidence; start a cycle, promote, roll back",
+        description="A version reaches patients only through the gates of change-control.yaml; each stage change leaves a record.",
+    )
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    listing = verbs.add_parser("list", help="the versions and their stages")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    listing.set_defaults(ask=list_)
+    cycle = verbs.add_parser("cycle", help="train on the answers so far, gate, release (or show how that stands: --show)")
+    cycle.add_argument("--show", action="store_true", help="start nothing; show the latest cycle")
+    cycle.add_argument("--wait", action="store_true", help="until it has ended; exit status 1 unless a version was released")
+    cycle.set_defaults(ask=run_cycle)
+    adding = verbs.add_parser("add", help="register a package made elsewhere; it begins in shadow")
+    adding.add_argument("folder", type=Path, help="a version folder (model.onnx, radloop.yaml, …) or a .tar of one")
+    adding.set_defaults(ask=add)
+    forward = verbs.add_parser("promote", help="move a version to a stage; refused without a passed gate")
+    forward.add_argument("version", type=int)
+    forward.add_argument("stage", choices=("shadow", "canary", "production", "retired"))
+    forward.set_defaults(ask=promote)
+    back = verbs.add_parser("rollback", help="go back to the version before, at once")
+    back.set_defaults(ask=rollback)
+    for verb in (cycle, adding, forward, back):
+        verb.add_argument("--model", default="chest", help="which model (%(default)s)")
+
+
+def list_(rooms: Rooms, args: argparse.Namespace) -> int:
+    """Print the versions."""
+    found = rooms.models()
+    if args.json:
+        for one in found:
+            print(json.dumps({"model": one.model, "version": one.version, "stage": one.stage, "since": one.since.isoformat(),
+                              "labels": one.labels, "gate_passed": one.gate_passed, "evidence": one.evidence,
+                              "change_record": one.change_record}))
+    elif found:
+        print(table(("model", "version", "stage", "since", "labels", "gate", "evidence"), [
+            (one.model, str(one.version), one.stage, local(one.since)[:19], str(one.labels),
+             "passed" if one.gate_passed else "not passed", "; ".join(one.evidence)) for one in found
+        ]))
+    else:
+        print("no model yet; `radloop models add FOLDER` registers one")
+    return 0
+
+
+def run_cycle(rooms: Rooms, args: argparse.Namespace) -> int:
+    """Start a cycle, or show how the latest stands."""
+    if args.show:
+        _told(rooms.cycle())
+        return 0
+    cycle_id, reason = rooms.start_cycle(args.model, str(uuid.uuid4()))
+    if reason:
+        print(f"radloop: not started: {reason}", file=sys.stderr)
+        return 1
+    print(f"cycle {cycle_id} started")
+    if not args.wait:
+        return 0
+    before = ""
+    while (now := rooms.cycle(cycle_id)).state not in _ENDED:
+        line = f"{now.state} {now.progress:.0%}"
+        if line != before:
+            print(line, file=sys.stderr)
+            before = line
+        time.sleep(1)
+    _told(now)
+    return 0 if now.state == "released" else 1
+
+
+def _told(cycle: Cycle) -> None:
+    print(f"cycle {cycle.id or '-'}: {cycle.state}" + (f", version {cycle.version}" if cycle.version else ""))
+    for sentence in cycle.evidence:
+        print(f"  {sentence}")
+    if cycle.labels:
+        print("  labels: " + ", ".join(f"{purpose} {count}" for purpose, count in sorted(cycle.labels.items())))
+
+
+def add(rooms: Rooms, args: argparse.Namespace) -> int:
+    """Register a package."""
+    version, reason = rooms.add_model(args.model, _packed(args.folder), str(uuid.uuid4()))
+    if reason:
+        print(f"radloop: not taken: {reason}", file=sys.stderr)
+        return 1
+    print(f"{args.model} version {version}, in shadow")
+    return 0
+
+
+def _packed(folder: Path) -> bytes:
+    """Return the package as a tar: the version folder's files, and config.pbtxt from beside it where it has none."""
+    if folder.is_file():
+        return folder.read_bytes()
+    if not (folder / "radloop.yaml").is_file():
+        raise Misconfigured(f"{folder} has no radloop.yaml; give the numbered version folder of a model package, or a .tar of one")
+    files = {file.name: file for file in sorted(folder.iterdir()) if file.is_file()}
+    beside = folder.parent / "config.pbtxt"
+    if "config.pbtxt" not in files and beside.is_file():
+        files["config.pbtxt"] = beside
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, file in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = file.stat().st_size
+            with file.open("rb") as content:
+                archive.addfile(entry, content)
+    return packed.getvalue()
+
+
+def promote(rooms: Rooms, args: argparse.Namespace) -> int:
+    """Move a version to a stage."""
+    if refused := rooms.promote(args.model, args.version, args.stage, str(uuid.uuid4())):
+        print(f"radloop: refused: {refused}", file=sys.stderr)
+        return 1
+    print(f"{args.model} version {args.version}: {args.stage}")
+    return 0
+
+
+def rollback(rooms: Rooms, args: argparse.Namespace) -> int:
+    """Go back to the version before."""
+    version, reason = rooms.rollback(args.model, str(uuid.uuid4()))
+    if reason:
+        print(f"radloop: refused: {reason}", file=sys.stderr)
+        return 1
+    print(f"{args.model}: version {version} serves again")
+    return 0

@@ -1,0 +1,321 @@
+"""The command, against rooms that answer over real gRPC and say what the test has them say."""
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from radloop.cli.addresses import ROOMS
+from radloop.cli.main import main, parser
+from radloop.v1 import (
+    admin_service_pb2 as admin,
+    admin_service_pb2_grpc as admin_rpc,
+    ingestion_service_pb2 as ingestion,
+    ingestion_service_pb2_grpc as ingestion_rpc,
+    retraining_service_pb2 as retraining,
+    retraining_service_pb2_grpc as retraining_rpc,
+    triage_service_pb2 as triage,
+    triage_service_pb2_grpc as triage_rpc,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+CASE = "4b4b2f0e-6a55-5a0c-8a52-0d7b0f3f5a01"
+START = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+
+
+def after(seconds: float) -> Timestamp:
+    stamp = Timestamp()
+    stamp.FromDatetime(START + timedelta(seconds=seconds))
+    return stamp
+
+
+def example(topic: str) -> str:
+    return json.dumps(json.loads((ROOT / f"proto/examples/{topic}/typical.json").read_text())["message"])
+
+
+def said(seconds: float, room: str, topic: str, *, phi: bool = False) -> admin.TraceEntry:
+    return admin.TraceEntry(at=after(seconds), room=room, kind="said", what=topic, detail="an id", trace_id="t1",
+                            facts="" if phi else example(topic))
+
+
+class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServicer, retraining_rpc.RetrainingServiceServicer,
+            triage_rpc.TriageServiceServicer):
+    """All rooms behind one door; each test furnishes what it asks for."""
+
+    def __init__(self) -> None:
+        self.story: list[admin.TraceEntry] = []
+        self.held: list[admin.QuarantinedItem] = []
+        self.ready = True
+        self.gate = ""
+        self.discarded: list[str] = []
+        self.datasets: list[tuple[bytes, str]] = []
+        self.packages: list[bytes] = []
+        self.undone: list[str] = []
+
+    def Trace(self, request, context):
+        return admin.TraceResponse(entries=self.story if request.case_id == CASE else [
+            said(0, "retraining", "model-released")] if request.case_id == "chest" else [])
+
+    def Status(self, request, context):
+        return admin.StatusResponse(room="x", ready=self.ready, reasons=[] if self.ready else ["postgres is away"], backlog={"outbox": 3})
+
+    def ListQuarantine(self, request, context):
+        return admin.ListQuarantineResponse(items=self.held)
+
+    def RetryQuarantined(self, request, context):
+        return admin.RetryQuarantinedResponse(outcome="recorded")
+
+    def DiscardQuarantined(self, request, context):
+        self.discarded.append(request.id)
+        return admin.DiscardQuarantinedResponse()
+
+    def Resolve(self, request, context):
+        return ingestion.ResolveResponse(case_ids=[CASE] if request.accession == "ACC1001" else [])
+
+    def Backfill(self, request, context):
+        if b"broken" in request.dataset:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no pixel data")
+        self.datasets.append((request.dataset, request.purpose))
+        return ingestion.BackfillResponse(case_id=CASE)
+
+    def ListModels(self, request, context):
+        return retraining.ListModelsResponse(models=[retraining.ModelVersion(
+            model="chest", version=2, stage="production", since=after(0), labels=100, gate_passed=True, evidence=["AUC not worse"])])
+
+    def StartCycle(self, request, context):
+        return retraining.StartCycleResponse(cycle_id="c1", reason=self.gate)
+
+    def GetCycle(self, request, context):
+        return retraining.GetCycleResponse(cycle_id="c1", state="gated-out" if self.gate else "released", progress=1, version=3)
+
+    def AddModel(self, request, context):
+        self.packages.append(request.package_tar)
+        return retraining.AddModelResponse(version=1)
+
+    def Promote(self, request, context):
+        return retraining.PromoteResponse(promoted=not self.gate, reason=self.gate)
+
+    def Rollback(self, request, context):
+        return retraining.RollbackResponse(version=1)
+
+    def UndoReordering(self, request, context):
+        self.undone.append(request.case_id)
+        return triage.UndoReorderingResponse(outcome="undone")
+
+
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
+    """Open the door, and tell the command where it is, as `radloop up` would."""
+    inside = House()
+    server = grpc.server(ThreadPoolExecutor(8))
+    for add in (admin_rpc.add_AdminServiceServicer_to_server, ingestion_rpc.add_IngestionServiceServicer_to_server,
+                retraining_rpc.add_RetrainingServiceServicer_to_server, triage_rpc.add_TriageServiceServicer_to_server):
+        add(inside, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    (tmp_path / "stack.json").write_text(json.dumps({
+        "pid": os.getpid(), "site": "site-1", "addresses": dict.fromkeys(ROOMS, f"127.0.0.1:{port}"), "parts": {}}))
+    monkeypatch.setenv("RADLOOP_HOME", str(tmp_path))
+    yield inside
+    server.stop(None).wait()
+
+
+def test_status_shows_every_room(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line a room, and exit status 0 when all is well."""
+    assert main(["status"]) == 0
+    told = capsys.readouterr().out
+    assert all(room in told for room in ROOMS)
+
+
+def test_status_fails_where_a_room_is_not_ready(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A room that is not ready says why, and the exit status shows it."""
+    house.ready = False
+    assert main(["status", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["well"] is False
+    assert told["rooms"][0]["reasons"] == ["postgres is away"]
+
+
+def test_without_a_stack_the_command_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No running stack and no addresses: one sentence names the three ways out."""
+    monkeypatch.setenv("RADLOOP_HOME", str(tmp_path / "nothing"))
+    assert main(["status"]) == 78
+    told = capsys.readouterr().err
+    assert all(hint in told for hint in ("radloop up", "RADLOOP_HOME", "RADLOOP_ADDRESS_"))
+
+
+def test_a_silent_room_is_named_not_raised(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A room that does not answer is a line in the table; elsewhere it is exit status 75, try again."""
+    monkeypatch.setenv("RADLOOP_HOME", str(tmp_path))
+    for room in ROOMS:
+        monkeypatch.setenv(f"RADLOOP_ADDRESS_{room.upper()}", "127.0.0.1:1")
+    assert main(["status"]) == 1
+    assert "does not answer" in capsys.readouterr().out
+    assert main(["models", "list"]) == 75
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_trace_tells_the_story_of_a_case(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Order, reading with its weights, place, reader, answer, label and report are told in order of time."""
+    house.story = [
+        said(60, "worklist", "case-opened"), said(0, "ingestion", "order-recorded", phi=True), said(4, "inference", "prediction-made"),
+        said(5, "triage", "case-triaged"), said(70, "feedback", "verdict-recorded"), said(71, "feedback", "label-settled"),
+        said(72, "publishing", "result-published"),
+        admin.TraceEntry(at=after(3), room="inference", kind="heard", what="StudyCompleted", detail="recorded"),
+    ]
+    assert main(["trace", "ACC1001"]) == 0
+    told = capsys.readouterr().out
+    parts = ["the order was recorded", "chest version 2 (weights eeeeeeeeeeee…), in production", "pneumonia 0.93",
+             "raised", "opened by reader-1, with the AI's reading shown", "reader-1 answered: accept (pneumonia present)",
+             "taught: pneumonia present", "report to the EHR: delivered"]
+    assert sorted(parts, key=told.index) == parts
+    assert "heard" not in told
+    assert main(["trace", CASE, "--all"]) == 0
+    assert "heard StudyCompleted: recorded" in capsys.readouterr().out
+
+
+def test_every_topic_has_its_sentence() -> None:
+    """What any topic without PHI says is told in words, from its own example."""
+    from radloop.cli.grpc import Fact
+    from radloop.cli.story import sentence
+    from radloop.kit.kafka import topics
+
+    for name, topic in topics().items():
+        if topic.key == "case":
+            fact = Fact(START, "room", "said", name, "", "", "" if topic.phi else example(name))
+            assert not sentence(fact, {}).startswith("said "), name
+
+
+def test_trace_as_json_is_a_fact_a_line(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Programs get every fact, with the case, the instant and what was said."""
+    house.story = [said(4, "inference", "prediction-made")]
+    assert main(["trace", "ACC1001", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == len(ROOMS)  # the one door answers for each room
+    assert lines[0]["case"] == CASE
+    assert lines[0]["facts"]["prediction"]["version"] == 2
+
+
+def test_an_unknown_accession_is_a_sentence(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """The accession itself, which is PHI, is not repeated."""
+    assert main(["trace", "ACC9999"]) == 1
+    assert "ACC9999" not in capsys.readouterr().err
+
+
+@pytest.fixture
+def held(house: House) -> House:
+    """Put one message into one room's quarantine (which is every room's here: pick by --room)."""
+    house.held = [admin.QuarantinedItem(id="0123456789abcdef", source="door:system", input_id="m1", type="HearMessage",
+                                        reason="MSH-10 is missing", attempts=1, at=after(0), state="waiting", payload=b"MSH|bad")]
+    return house
+
+
+def test_quarantine_is_listed_with_reasons(held: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line an input, with its reason and never its bytes."""
+    assert main(["quarantine", "list", "--room", "ingestion"]) == 0
+    told = capsys.readouterr().out
+    assert "MSH-10 is missing" in told
+    assert "MSH|bad" not in told
+
+
+def test_quarantine_finds_by_the_beginning_of_an_id(
+    held: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+) -> None:
+    """show, retry and discard take a short id; the bytes go to a file only when asked for."""
+    monkeypatch.setattr("radloop.cli.grpc.Rooms.names", ("ingestion",))
+    assert main(["quarantine", "show", "0123", "--payload", str(tmp_path / "m")]) == 0
+    assert (tmp_path / "m").read_bytes() == b"MSH|bad"
+    assert main(["quarantine", "show", "0123"]) == 0
+    assert main(["quarantine", "retry", "0123"]) == 0
+    assert "recorded" in capsys.readouterr().out
+    assert main(["quarantine", "discard", "0123", "--reason", "a test message"]) == 0
+    assert held.discarded == ["0123456789abcdef"]
+    assert main(["quarantine", "show", "ffff"]) == 1
+
+
+def test_backfill_hands_over_what_is_dicom_and_says_what_was_refused(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """DICOM files go to ingestion with their purpose; others are passed over; a refusal names its file and fails the command."""
+    folder = tmp_path / "studies"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a/one.dcm").write_bytes(b"\0" * 128 + b"DICM one")
+    (folder / "note.txt").write_text("hello")
+    assert main(["backfill", str(folder), "--purpose", "pool", "--progress"]) == 0
+    assert [purpose for _, purpose in house.datasets] == ["pool"]
+    assert "1 objects of 1 studies handed over, 1 other files passed over, 0 refused" in capsys.readouterr().out
+    (folder / "two.dcm").write_bytes(b"\0" * 128 + b"DICM broken")
+    assert main(["backfill", str(folder), "--purpose", "pool"]) == 1
+    assert "two.dcm: ingestion refused: no pixel data" in capsys.readouterr().err
+
+
+def test_models_are_listed_promoted_and_rolled_back(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """What retraining answers is shown; what it refuses is a sentence and exit status 1."""
+    assert main(["models", "list"]) == 0
+    assert "production" in capsys.readouterr().out
+    assert main(["models", "promote", "2", "production"]) == 0
+    assert main(["models", "rollback"]) == 0
+    assert main(["models", "cycle", "--wait"]) == 0
+    house.gate = "the gate was not passed"
+    assert main(["models", "promote", "2", "production"]) == 1
+    assert "the gate was not passed" in capsys.readouterr().err
+    assert main(["models", "cycle"]) == 1
+
+
+def test_a_model_folder_travels_with_the_config_beside_it(house: House, tmp_path: Path) -> None:
+    """`models add` packs the version folder, and config.pbtxt from the folder above it."""
+    version = tmp_path / "chest/1"
+    version.mkdir(parents=True)
+    (version / "radloop.yaml").write_text("a: 1")
+    (version / "model.onnx").write_bytes(b"onnx")
+    (tmp_path / "chest/config.pbtxt").write_text("name: 'chest'")
+    assert main(["models", "add", str(version)]) == 0
+    with tarfile.open(fileobj=io.BytesIO(house.packages[0])) as packed:
+        assert sorted(packed.getnames()) == ["config.pbtxt", "model.onnx", "radloop.yaml"]
+    assert main(["models", "add", str(tmp_path)]) == 78
+
+
+def test_undo_reaches_triage_by_accession(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """The accession number is enough; what came of it is printed."""
+    assert main(["undo", "ACC1001"]) == 0
+    assert house.undone == [CASE]
+    assert "undone" in capsys.readouterr().out
+
+
+def test_the_help_of_every_command_says_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """`radloop --help` names each command; each command's own help begins with a sentence."""
+    text = parser().format_help()
+    for command in ("status", "trace", "quarantine", "models", "backfill", "undo"):
+        assert command in text
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert len(capsys.readouterr().out) > 200
+
+
+def test_the_commands_work_without_the_workbench(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the workbench is not installed `up` and `demo` are not offered, and nothing else is lost."""
+    import importlib
+
+    real = importlib.import_module
+
+    def absent(name: str, package: str | None = None):
+        if name.startswith("radloop.workbench"):
+            raise ModuleNotFoundError(name)
+        return real(name, package)
+
+    monkeypatch.setattr("radloop.cli.main.importlib.import_module", absent)
+    text = parser().format_help()
+    assert "status" in text
+    assert "\n    up " not in text
