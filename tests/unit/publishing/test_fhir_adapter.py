@@ -161,10 +161,10 @@ def test_every_exception_of_httpx_is_translated() -> None:
 
 @pytest.mark.parametrize(("kind", "becomes"), [
     (httpx.ConnectError, Transient), (httpx.ReadTimeout, Transient), (httpx.PoolTimeout, Transient),
-    (httpx.RemoteProtocolError, Transient), (httpx.LocalProtocolError, Permanent), (httpx.UnsupportedProtocol, Misconfigured),
+    (httpx.RemoteProtocolError, Transient), (httpx.LocalProtocolError, Permanent), (httpx.UnsupportedProtocol, Transient),
 ])
 def test_an_exception_says_what_the_caller_can_do(kind: type[httpx.TransportError], becomes: type[RadloopError]) -> None:
-    """Away is Transient, unsendable is Permanent, a wrong address is Misconfigured."""
+    """Away, or an address that somebody must put right, is Transient; what cannot be sent is Permanent."""
     with pytest.raises(becomes), translated("the EHR"):
         raise kind("x")
 

@@ -5,7 +5,7 @@ hl7.org/fhir/R4/http.html: update as create (3.1.0.4.1), If-Match (3.1.0.5), con
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import httpx
@@ -13,6 +13,7 @@ import httpx
 from radloop.kit.errors import Misconfigured, Permanent, Transient
 from radloop.kit.telemetry import traceparent
 from radloop.publishing.adapters.http import conflict, translated, unwelcome
+from radloop.standards.fhir.lookup import Lookup
 from radloop.standards.fhir.results import CONTENT_TYPE, resources_of
 from radloop.standards.fhir.values import OWN_IDENTIFIERS, Named
 
@@ -90,6 +91,15 @@ class Ehr:
             if found:
                 return ""
         return ""
+
+    def look_up(self, asked: Lookup) -> Lookup:
+        """Fill in the ids of what the EHR knows; orders and studies of another patient are not what was meant."""
+        patient = self.find(asked.patient)
+        return Lookup(
+            patient=replace(asked.patient, id=patient),
+            orders=tuple(replace(order, id=self.find(order, patient)) for order in asked.orders),
+            study=replace(asked.study, id=self.find(asked.study, patient)),
+        )
 
     def put(self, body: bytes) -> Sent:
         """Make the resources of a transaction Bundle stand at the EHR; what stands there already is left alone.

@@ -10,16 +10,14 @@ from typing import Final
 
 import httpx
 
-from radloop.kit.errors import Misconfigured, Permanent, Transient
+from radloop.kit.errors import Permanent, Transient
 
 _BUSY: Final = frozenset({401, 403, 408, 423, 425, 429})
 """Not the message's fault: credentials, time-outs, locks, limits. It waits until somebody has put that right."""
 _CONFLICTS: Final = frozenset({409, 412})
 _OUTCOME_CODE: Final = re.compile(r"[a-z][a-z-]{1,40}")
 _ELEMENT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.\[\]]{0,100}")
-_OURS: Final = (httpx.LocalProtocolError,)
-_SETTINGS: Final = (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.CookieConflict)
-_AWAY: Final = (httpx.HTTPError, httpx.StreamError)
+_AWAY: Final = (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, httpx.CookieConflict)
 
 
 @contextmanager
@@ -27,10 +25,8 @@ def translated(who: str) -> Iterator[None]:
     """Turn every exception of httpx into one of ours."""
     try:
         yield
-    except _OURS as wrong:
+    except httpx.LocalProtocolError as wrong:
         raise Permanent(f"{who} cannot be sent this: {type(wrong).__name__}") from wrong
-    except _SETTINGS as wrong:
-        raise Misconfigured(f"the address of {who} cannot be used: {type(wrong).__name__}") from wrong
     except _AWAY as away:
         raise Transient(f"{who} is away: {type(away).__name__}") from away
 

@@ -1,62 +1,82 @@
-"""The RIS at the other end of MLLP: one message out, one answer back."""
+"""The RIS over MLLP: a change of priority goes out, ORR^O02 comes back.
 
-from __future__ import annotations
+HL7 v2.5.1 section 4.5.2 (ORR) and 2.9.2 (acknowledgement). A change counts only with ORC-1 XR; UX is a refusal, which is final.
+"""
 
 import socket
-import time
-from dataclasses import dataclass
+from datetime import UTC
+from typing import Final
 
+from radloop.kit.deliveries import Answer
 from radloop.kit.errors import Permanent, Transient
+from radloop.kit.flow import Deliver
+from radloop.standards.hl7.answer import Answer as Said
+from radloop.standards.hl7.answer import read_answer
+from radloop.standards.hl7.errors import Hl7Error
 from radloop.standards.hl7.mllp import Broken, Deframer, frame
+from radloop.standards.hl7.model import Origin
+from radloop.standards.hl7.write import control_id
 
-CHUNK = 65_536
-ANSWER_LIMIT = 1024 * 1024
+PIECE: Final = 65_536
+ANSWER_LIMIT: Final = 1024 * 1024
 
 
-@dataclass(frozen=True)
-class MllpClient:
-    """Sends to one receiver, one connection per message, so that no idle connection is ever found dead too late."""
+class RisReceiver:
+    """Sends one message per connection, so that an answer never belongs to another message."""
 
-    host: str
-    port: int
-    connect_seconds: float = 5.0
-    answer_seconds: float = 30.0
+    def __init__(self, address: tuple[str, int] | None, site: str, timeout: float = 10.0) -> None:
+        """Take host and port, None where no RIS is configured; the time-out in seconds holds for each step."""
+        self._address, self._origin, self._timeout = address, Origin(site, "", UTC), timeout
+        self._away = ""
 
-    def send(self, message: bytes) -> bytes:
-        """Send one message and return its answer.
-
-        Raises Transient where the receiver is away, silent or hangs up (the message may have been taken: send the
-        same bytes again), and Permanent where it answers with something that is no message.
-        """
-        deadline = time.monotonic() + self.connect_seconds + self.answer_seconds
+    def send(self, delivery: Deliver) -> Answer:
+        """Send and wait for the answer: delivered with XR, refused with UX; see ports.Receiver."""
+        if self._address is None:
+            raise Transient("no RIS is configured: set RADLOOP_PUBLISHING_RIS")
         try:
-            with socket.create_connection((self.host, self.port), self.connect_seconds) as connection:
-                connection.settimeout(self.answer_seconds)
-                connection.sendall(frame(message))
-                return self._answer(connection, deadline)
-        except TimeoutError as error:
-            reason = "the receiver did not answer in time"
-            raise Transient(reason) from error
-        except OSError as error:
-            reason = f"the receiver cannot be reached: {error.strerror or type(error).__name__}"
-            raise Transient(reason) from error
+            raw = self._exchange(self._address, delivery.body)
+            said = self._read(raw, control_id(delivery.key))
+        except Transient as away:
+            self._away = away.reason
+            raise
+        self._away = ""
+        return _judged(said, raw)
 
-    def _answer(self, connection: socket.socket, deadline: float) -> bytes:
-        """The first message that comes back, at the latest at the deadline. Raises as `send` does."""
+    def ready(self) -> str:
+        """Say why the RIS is away, empty where it is not known to be."""
+        return self._away
+
+    def _exchange(self, address: tuple[str, int], message: bytes) -> bytes:
         deframer = Deframer(ANSWER_LIMIT)
-        while data := self._read(connection, deadline):
-            for item in deframer.feed(data):
-                if isinstance(item, Broken):
-                    reason = f"the receiver's answer is {item.reason}"
-                    raise Permanent(reason)
-                return item
-        reason = "the receiver hung up without an answer"
-        raise Transient(reason)
+        try:
+            with socket.create_connection(address, self._timeout) as line:
+                line.sendall(frame(message))
+                while piece := line.recv(PIECE):
+                    for whole in deframer.feed(piece):
+                        if isinstance(whole, Broken):
+                            raise Transient(f"the RIS's answer is broken: {whole.reason}")
+                        return whole
+        except OSError as away:
+            raise Transient(f"the RIS is away: {type(away).__name__}") from away
+        raise Transient("the RIS hung up without an answer")
 
-    def _read(self, connection: socket.socket, deadline: float) -> bytes:
-        """The next bytes. Raises TimeoutError once the deadline has passed, however slowly they trickle."""
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        connection.settimeout(min(left, self.answer_seconds))
-        return connection.recv(CHUNK)
+    def _read(self, raw: bytes, asked: str) -> Said:
+        """Read the answer; one that cannot be read, or answers something else, leaves open what the RIS did: ask again."""
+        try:
+            said = read_answer(raw, self._origin)
+        except Hl7Error as wrong:
+            raise Transient(f"the RIS's answer cannot be read: {wrong}") from wrong
+        if said.control_id != asked:
+            raise Transient("the RIS answered another message")
+        return said
+
+
+def _judged(said: Said, raw: bytes) -> Answer:
+    """Say what the answer means; the RIS's own words may name the patient and stay in the stored bytes."""
+    if said.changed:
+        return Answer("delivered", body=raw)
+    if said.refused:
+        return Answer("refused", f"the RIS is unable to change the order ({said.order_control})", raw)
+    if said.code != "AA":
+        raise Permanent(f"the RIS answered {said.code}")
+    raise Permanent("the RIS took the message and did not say whether it changed the order")

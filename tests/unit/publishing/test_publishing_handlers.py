@@ -1,0 +1,358 @@
+"""What publishing decides: told as histories, asserted on what is to be sent."""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from examples.publishing import FOUND, OTHER, answered, joined, signed, triaged, verdict
+from examples.shared import CASE, completed, envelope, ordered, predicted
+
+from radloop.events.publishing import ResultPublished
+from radloop.events.reading import CaseOpened
+from radloop.kit.flow import Deliver, DeliveryAnswered, Input, Record, Reject, Skip
+from radloop.publishing.domain.case import Case
+from radloop.publishing.handlers import Policy, routes, superseded
+from radloop.standards.fhir.values import resource_id
+from radloop.standards.hl7.model import Origin, OrderMessage
+from radloop.standards.hl7.read import read
+from radloop.standards.hl7.write import Interface, control_id
+
+POLICY = Policy(systems={}, ris=Interface("RADLOOP", "AI", "RIS", "RADIOLOGY"))
+ROUTES = routes(POLICY)
+
+
+class Story:
+    """Plays inputs to the room; answers deliveries as an EHR and a RIS would, after the check before the first try."""
+
+    def __init__(self, *, answers: bool = True, ris: str = "delivered") -> None:
+        self.case: Case | None = None
+        self.waiting: list[Deliver] = []
+        self.sent: list[Deliver] = []
+        self.said: list[ResultPublished] = []
+        self.answers, self.ris = answers, ris
+
+    def hear(self, *inputs: Input) -> "Story":
+        """Settle each input, then what it owes to the receivers."""
+        for seen in inputs:
+            self._settle(seen)
+            if self.answers:
+                self.deliver()
+        return self
+
+    def deliver(self) -> "Story":
+        """Send what waits, in order."""
+        while self.waiting:
+            delivery = self.waiting.pop(0)
+            overtaken = superseded(delivery, self.case)
+            if overtaken:
+                self._settle(answered(delivery, "superseded", reason=overtaken))
+                continue
+            self.sent.append(delivery)
+            if delivery.kind == "look-up":
+                self._settle(answered(delivery, answer=FOUND.write()))
+            elif delivery.receiver == "ehr":
+                self._settle(answered(delivery, answer=json.dumps([f"DiagnosticReport/{resource_id(CASE, 'report')}"]).encode()))
+            else:
+                self._settle(answered(delivery, self.ris))
+        return self
+
+    def _settle(self, seen: Input) -> None:
+        route = next(route for route in ROUTES if route.hears_this(seen))
+        decision = route.decide(seen, self.case)
+        if isinstance(decision, Record):
+            self.case = decision.state if isinstance(decision.state, Case) else self.case
+            self.waiting += decision.deliver
+            self.said += [event for event in decision.emit if isinstance(event, ResultPublished)]
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        """The DiagnosticReports that were sent, in order."""
+        return [one for delivery in self.sent if delivery.kind in {"report", "correction"} for one in resources(delivery)
+                if one["resourceType"] == "DiagnosticReport"]
+
+    @property
+    def priorities(self) -> list[str]:
+        """The priorities that were asked of the RIS, in order."""
+        return [order_of(delivery).orders[0].priority for delivery in self.sent if delivery.receiver == "ris"]
+
+
+def resources(delivery: Deliver) -> list[dict[str, Any]]:
+    """The resources of a report's delivery."""
+    return [entry["resource"] for entry in json.loads(delivery.body)["entry"]]
+
+
+def order_of(delivery: Deliver) -> OrderMessage:
+    """What a message to the RIS says."""
+    message = read(delivery.body, Origin("site-1"))
+    assert isinstance(message, OrderMessage)
+    return message
+
+
+def statuses(story: Story) -> list[str]:
+    """What the EHR was told, in order."""
+    return [report["status"] for report in story.reports]
+
+
+def opened() -> CaseOpened:
+    """A reader opened the case."""
+    return CaseOpened(**envelope("opened", 90), reader=verdict().reader, opened_at=verdict().recorded_at, revision=1)
+
+
+READ: tuple[Input, ...] = (ordered(), completed(), predicted())
+
+
+def test_a_matched_read_case_is_published_once_with_what_the_ehr_knows() -> None:
+    """The EHR is asked what a report refers to, then told once; the report names its own Patient."""
+    story = Story().hear(*READ)
+    assert [delivery.kind for delivery in story.sent] == ["look-up", "report"]
+    assert statuses(story) == ["partial"]
+    assert story.reports[0]["subject"]["reference"] == "Patient/p-1"
+    assert story.reports[0]["id"] == resource_id(CASE, "report")
+    assert [(said.kind, said.outcome, said.identifiers) for said in story.said] == [
+        ("report", "delivered", (f"DiagnosticReport/{resource_id(CASE, 'report')}",)),
+    ]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 0, 1)])
+def test_whichever_topic_comes_first_the_report_is_the_same(order: Iterable[int]) -> None:
+    """No order of topics is promised."""
+    assert statuses(Story().hear(*(READ[one] for one in order))) == ["partial"]
+
+
+@pytest.mark.parametrize("inputs", [
+    (ordered(), completed(), predicted(stage="shadow")),
+    (ordered(), completed()),
+    (ordered(), predicted()),
+    (completed(), predicted()),
+    (ordered(change="cancelled", status="cancelled"), completed(), predicted()),
+    (signed(), *READ),
+], ids=["shadow", "unread", "no images", "no order", "cancelled", "late"])
+def test_what_may_not_be_published_is_not(inputs: tuple[Input, ...]) -> None:
+    """Shadowed, unread, incomplete, cancelled and late cases leave nothing at the EHR."""
+    assert Story().hear(*inputs).sent == []
+
+
+def test_an_unmatched_study_is_published_when_it_finds_its_order() -> None:
+    """The join comes later, and the report then."""
+    from dataclasses import replace
+
+    story = Story().hear(replace(completed(), matched=False), predicted())
+    assert story.sent == []
+    assert statuses(story.hear(joined())) == ["partial"]
+
+
+def test_a_non_finite_probability_is_rejected() -> None:
+    """It is never repaired, and never becomes a result."""
+    route = next(route for route in ROUTES if route.hears_this(predicted()))
+    assert isinstance(route.decide(predicted(float("nan")), None), Reject)
+
+
+def test_an_older_word_is_superseded() -> None:
+    """What is older than the state's revision changes nothing, also when it comes back from quarantine."""
+    case = Story().hear(ordered(revision=3), completed(revision=2)).case
+    for seen in (ordered(revision=2), completed(revision=1)):
+        route = next(route for route in ROUTES if route.hears_this(seen))
+        assert isinstance(route.decide(seen, case), Skip)
+
+
+def test_a_reject_withdraws_and_taking_it_back_publishes_again() -> None:
+    """Entered in error, then partial again, always the same resource."""
+    story = Story().hear(*READ, verdict("reject"))
+    assert statuses(story) == ["partial", "entered-in-error"]
+    story.hear(verdict("taken-back", name="back", seconds=110, takes_back="verdict"))
+    assert statuses(story) == ["partial", "entered-in-error", "partial"]
+    assert len({report["id"] for report in story.reports}) == 1
+    assert [said.kind for said in story.said] == ["report", "correction", "report"]
+
+
+def test_a_reject_that_comes_first_ends_in_the_same_state() -> None:
+    """The EHR holds one report, entered in error, whichever topic was quicker."""
+    assert statuses(Story().hear(verdict("reject"), *READ)) == ["entered-in-error"]
+
+
+def test_a_reject_reaches_the_ehr_after_the_signature_too() -> None:
+    """A correction always goes."""
+    assert statuses(Story().hear(*READ, signed(), verdict("reject"))) == ["partial", "entered-in-error"]
+
+
+def test_a_refinement_updates_the_finding() -> None:
+    """The reader's absolute answer stands in the Observation, and says that it is the reader's."""
+    story = Story().hear(*READ, verdict("refine", "absent"))
+    observation = next(one for one in resources(story.sent[-1]) if one["resourceType"] == "Observation")
+    assert observation["interpretation"][0]["coding"][0]["code"] == "NEG"
+    assert "reader" in observation["note"][-1]["text"]
+    assert statuses(story) == ["partial", "partial"]
+    assert story.sent[-1].kind == "correction"
+
+
+def test_accepting_changes_nothing() -> None:
+    """What the EHR already holds is not sent again."""
+    assert statuses(Story().hear(*READ, verdict("accept", "present"), verdict("cannot-say", "cannot-say", name="v2"))) == ["partial"]
+
+
+def test_a_new_revision_updates_the_report_and_a_verdict_on_the_old_one_no_longer_counts() -> None:
+    """A late image makes a new reading, which the reader has not judged."""
+    story = Story().hear(*READ, verdict("reject"), completed("c2", 200, 2), predicted(0.1, "p2", 201, revision=2))
+    assert statuses(story) == ["partial", "entered-in-error", "partial"]
+
+
+def test_a_cancelled_order_withdraws_what_stands() -> None:
+    """The order is gone, and so is the result."""
+    story = Story().hear(*READ, ordered("cancel", 80, "cancelled", 2, status="cancelled"))
+    assert statuses(story) == ["partial", "entered-in-error"]
+
+
+def test_an_undone_join_withdraws_under_the_patient_it_was_filed_under() -> None:
+    """The resource in the wrong chart says so."""
+    story = Story().hear(completed(), predicted(), joined(), joined(undone=True, revision=3))
+    assert statuses(story) == ["partial", "entered-in-error"]
+    assert story.reports[1]["subject"] == story.reports[0]["subject"]
+    assert statuses(story.hear(joined(revision=4)))[-1] == "partial"
+
+
+def test_the_order_that_moved_away_leaves_its_old_case() -> None:
+    """The join is said to both cases; the order's own has no order any more, until it is undone."""
+    from dataclasses import replace
+
+    moved = Story().hear(ordered(), joined(study=OTHER, order_case=CASE))
+    assert moved.case is not None
+    assert moved.case.order is None
+    back = moved.hear(replace(joined(undone=True, revision=3, study=OTHER, order_case=CASE), id="back"))
+    assert back.case is not None
+    assert back.case.order is not None
+
+
+@pytest.mark.parametrize("after", [signed(), ordered("cancel", 80, "cancelled", 2, status="cancelled")], ids=["signed", "cancelled"])
+def test_what_is_closed_before_the_first_try_is_never_sent(after: Input) -> None:
+    """The EHR was away; when it is back, a result for a closed case is superseded, and nothing needs correcting."""
+    story = Story(answers=False).hear(*READ)
+    story.hear(answered(story.waiting.pop(), answer=FOUND.write())).hear(after)
+    story.deliver()
+    assert story.sent == []
+    assert {said.outcome for said in story.said} == {"superseded"}
+
+
+def test_a_waiting_report_is_overtaken_by_its_correction() -> None:
+    """Only the newest word is sent."""
+    story = Story(answers=False).hear(*READ)
+    story.hear(answered(story.waiting.pop(), answer=FOUND.write()), verdict("refine")).deliver()
+    assert [delivery.kind for delivery in story.sent] == ["correction"]
+    assert [said.outcome for said in story.said] == ["superseded", "delivered"]
+
+
+def test_one_request_per_case_is_in_flight() -> None:
+    """While the EHR is being asked, a second fact asks nothing; the answer decides anew."""
+    story = Story(answers=False).hear(*READ, verdict("refine"))
+    assert [delivery.kind for delivery in story.waiting] == ["look-up"]
+    assert [delivery.kind for delivery in story.deliver().sent] == ["look-up", "report"]
+
+
+def test_an_ehr_that_cannot_search_is_told_by_identifier() -> None:
+    """A look-up that the EHR refuses for good does not keep the report back."""
+    story = Story(answers=False).hear(*READ)
+    story.hear(answered(story.waiting.pop(), "quarantined")).deliver()
+    assert statuses(story) == ["partial"]
+    assert "reference" not in story.reports[0]["subject"]
+
+
+@pytest.mark.parametrize(("probability", "changes", "code"), [
+    (0.93, {}, "POS"), (0.05, {}, "NEG"), (0.5, {}, "IND"), (0.93, {"out_of_distribution": True}, "IND"),
+])
+def test_abstaining_is_said_as_indeterminate(probability: float, changes: dict[str, Any], code: str) -> None:
+    """Two possible answers or an unfamiliar image are IND, however high the probability."""
+    story = Story().hear(ordered(), completed(), predicted(probability, **changes))
+    observation = next(one for one in resources(story.sent[-1]) if one["resourceType"] == "Observation")
+    assert observation["interpretation"][0]["coding"][0]["code"] == code
+
+
+def test_triages_abstention_reaches_the_report() -> None:
+    """Members that disagree are triage's to see; the report then says indeterminate too."""
+    story = Story().hear(*READ, triaged(lifted=False, code="", abstained=True, guards=("disagreement",)))
+    observation = next(one for one in resources(story.sent[-1]) if one["resourceType"] == "Observation")
+    assert observation["interpretation"][0]["coding"][0]["code"] == "IND"
+
+
+LIFTED: tuple[Input, ...] = (*READ, triaged())
+
+
+def test_a_lift_is_asked_of_the_ris_once() -> None:
+    """ORM^O01 (XO) with both numbers, the raised code and the reason; triage saying it again asks nothing again."""
+    story = Story().hear(*LIFTED, triaged(2, code=""))
+    (delivery,) = [one for one in story.sent if one.receiver == "ris"]
+    asked = order_of(delivery)
+    assert (asked.orders[0].control_code, asked.orders[0].priority) == ("XO", "asap")
+    assert (asked.orders[0].placer.value, asked.orders[0].filler.value) == ("PL-1", "FL-1")  # type: ignore[union-attr]
+    assert asked.header.control_id == control_id(delivery.key)
+    assert b"NTE|1|O|radloop triage; Pneumonia 0.93" in delivery.body
+    published = next(said for said in story.said if said.receiver == "ris")
+    assert (published.kind, published.outcome, published.priority_code) == ("priority", "delivered", "A")
+    assert published.identifiers == (control_id(delivery.key),)
+
+
+@pytest.mark.parametrize("inputs", [
+    (ordered(priority="asap"), completed(), predicted(), triaged(priority="asap")),
+    (ordered(status="completed"), completed(), predicted(), triaged()),
+    (ordered(change="cancelled", status="cancelled"), completed(), predicted(), triaged()),
+    (*READ, opened(), triaged()), (*READ, signed(), triaged()), (*READ, triaged(code="S")), (*READ, triaged(code="")),
+], ids=["not routine", "complete", "cancelled", "opened", "signed", "only clinicians make STAT", "no code"])
+def test_an_order_that_may_not_be_moved_is_left_alone(inputs: tuple[Input, ...]) -> None:
+    """Routine to the policy's raised code only, and never what a human has closed or opened."""
+    assert Story().hear(*inputs).priorities == []
+
+
+def test_a_lift_that_waited_while_the_case_was_opened_is_superseded() -> None:
+    """It is held against the case as it is now, before the first try."""
+    story = Story(answers=False).hear(*LIFTED, opened()).deliver()
+    assert story.priorities == []
+    assert [said.outcome for said in story.said if said.receiver == "ris"] == ["superseded"]
+
+
+def test_an_undo_gives_back_the_clinicians_own_priority() -> None:
+    """Once, and it is named by its own MSH-10."""
+    undo = triaged(2, lifted=False, code="R", undone=True)
+    story = Story().hear(*LIFTED, undo, triaged(3, lifted=False, code=""))
+    assert story.priorities == ["asap", "routine"]
+    said = [one for one in story.said if one.receiver == "ris"]
+    assert [(one.kind, one.priority_code) for one in said] == [("priority", "A"), ("priority-undo", "R")]
+    assert len({one.identifiers for one in said}) == 2
+
+
+def test_a_refused_lift_is_said_and_neither_retried_nor_undone() -> None:
+    """UX is final: the list shows it, and there is nothing to give back."""
+    story = Story(ris="refused").hear(*LIFTED, triaged(2, lifted=False, code="R"))
+    assert story.priorities == ["asap"]
+    assert [said.outcome for said in story.said if said.receiver == "ris"] == ["refused", "superseded"]
+
+
+def test_an_undone_join_reaches_the_ris() -> None:
+    """The order of the wrong join gets its own priority back."""
+    story = Story().hear(completed(), predicted(), joined(), triaged(), joined(undone=True, revision=3))
+    assert story.priorities == ["asap", "routine"]
+
+
+def test_an_undo_in_flight_behind_its_lift_still_goes() -> None:
+    """The lift was confirmed after the undo was decided; the order at the RIS must not stay raised."""
+    story = Story(answers=False).hear(*LIFTED)
+    lift = next(one for one in story.waiting if one.kind == "priority")
+    story.waiting.remove(lift)
+    story.hear(triaged(2, lifted=False, code="R", undone=True), answered(lift)).deliver()
+    assert story.priorities == ["routine"]
+
+
+def test_a_resend_is_the_same_bytes() -> None:
+    """The same history decides the same deliveries, byte for byte."""
+    assert Story().hear(*LIFTED).sent == Story().hear(*LIFTED).sent
+
+
+def test_an_answer_is_said_once_with_its_reason() -> None:
+    """A delivery that was quarantined is told to the list as such."""
+    story = Story(answers=False).hear(*READ)
+    story.hear(answered(story.waiting.pop(), answer=FOUND.write()))
+    seen: DeliveryAnswered = answered(story.waiting.pop(), "quarantined", reason="the EHR answered 422")
+    assert [(said.outcome, said.reason) for said in story.hear(seen).said] == [("quarantined", "the EHR answered 422")]
