@@ -136,10 +136,10 @@ class Reckoning:
         teller.line("")
         for text in (
             f"studies            {figures['studies']:g} played, {by_model}",
-            f"stored to triaged  {figures['stored_to_triaged_p50_ms']:.0f} ms (median),"
-            f" {figures['stored_to_triaged_p95_ms']:.0f} ms (95th percentile), the quiet period included",
-            f"reports in the EHR {figures['reports_in_ehr']:g}; lost {figures['reports_lost']:g},"
-            f" twice {figures['reports_twice']:g}",
+            (f"stored to triaged  {figures['stored_to_triaged_p50_ms']:.0f} ms (median),"
+            f" {figures['stored_to_triaged_p95_ms']:.0f} ms (95th percentile), the quiet period included"),
+            (f"reports in the EHR {figures['reports_in_ehr']:g}; lost {figures['reports_lost']:g},"
+            f" twice {figures['reports_twice']:g}"),
             f"priority changes   {figures['priority_changes']:g} made by the RIS, {figures['priority_refused']:g} refused",
             f"labels asked       {figures['labels_asked']:g}, of these {figures['labels_audit']:g} with the AI hidden",
             f"AUC on the test    {figures['auc_before']:.3f} before, {figures['auc_after']:.3f} after",
