@@ -1,8 +1,12 @@
 """What tests of every kind share: a real Postgres for the run, a fresh database for each test that asks for one."""
 
 import itertools
+import socket
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -33,3 +37,37 @@ def database(postgres: str) -> Iterator[str]:
     yield postgres.replace("/postgres?", f"/{name}?") if "/postgres?" in postgres else postgres + f" dbname={name}"
     with psycopg.connect(postgres, autocommit=True) as admin:
         admin.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """Start the embedded Kafka-protocol broker; yields its bootstrap address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="radloop-kafka-", ignore_cleanup_errors=True) as folder:
+        program = Path(sys.prefix) / "bin" / "noida-db"
+        process = subprocess.Popen(
+            [program, "start", "--only", "kafka", "--kafka-port", str(port), "--data-dir", folder],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        try:
+            wait_until(lambda: _listens(port), 15)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait until a condition holds; fail the test where it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not so after {seconds} s")
+        time.sleep(0.02)

@@ -8,7 +8,6 @@ import importlib
 import pkgutil
 import random
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -24,8 +23,6 @@ from radloop.kit.room import Room
 from radloop.kit.runner import Runner
 from radloop.kit.store import Work
 
-TESTS = Path(__file__).parents[1]
-sys.path.insert(0, str(TESTS))
 NOT_ROOMS = {"kit", "events", "standards", "cli", "workbench", "v1", "topics"}
 ROOMS = sorted(one.name for one in pkgutil.iter_modules(radloop.__path__) if one.name not in NOT_ROOMS)
 KIT_TABLES = {"inbox", "outbox", "delivery", "timer", "attempt", "parked", "quarantine", "job", "migration"}

@@ -149,11 +149,13 @@ class Runner:
             except Permanent as never:
                 outcome = self._bury(route, arrived, never.reason, attempts)
             except (Transient, Parked):
+                if arrived.careful:  # it waits and did not fail: the attempt counted beforehand is taken back
+                    self.store.uncount(route.name, arrived.seen.id)
                 raise
             except Exception as surprise:
                 self.fuse.blow(arrived.seen.subject)
                 reason = f"{type(surprise).__name__} in {route.name}"
-                attempts = self.store.attempt(route.name, arrived.seen.id, reason)
+                attempts = attempts or self.store.attempt(route.name, arrived.seen.id, reason)
                 log.exception("unforeseen", extra={"route": route.name, "input": arrived.seen.id, "attempt": attempts})
                 if attempts < ATTEMPTS:
                     raise

@@ -187,6 +187,11 @@ class Store:
             ).fetchone()
         return int(row[0]) if row else 0
 
+    def uncount(self, route: str, input_id: str) -> None:
+        """Take one attempt back."""
+        with self.connection() as connection:
+            connection.execute("update attempt set count = count - 1 where route = %s and input_id = %s", (route, input_id))
+
     def forget_attempts(self, route: str, input_id: str) -> None:
         """Forget the attempts of an input that has been settled."""
         with self.connection() as connection:
