@@ -24,7 +24,8 @@ if "broken" in sys.argv:
     sys.exit("cannot start: RADLOOP_THING is not set")
 class Ready(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200); self.end_headers()
+        away = b'{"ready": false, "reasons": ["the EHR is away"]}' if "excused" in sys.argv else b""
+        self.send_response(503 if away else 200); self.end_headers(); self.wfile.write(away)
     def log_message(self, *_): pass
 http.server.HTTPServer((host, int(port)), Ready).serve_forever()
 """

@@ -128,6 +128,16 @@ def test_room_that_cannot_start_stops_the_stack_and_says_why(home: Path):
     assert running(home) is None
 
 
+def test_room_that_waits_for_something_outside_holds_up_nobody(home: Path, monkeypatch: pytest.MonkeyPatch):
+    """A room that runs and says what is away does not fail the start; what it says is passed on."""
+    monkeypatch.setattr("radloop.workbench.embedded.stack.EXCUSED_AFTER", 1.0)
+    said: list[Said] = []
+    with Stack(home, Options(usual_ports=False, rooms=(room("publishing", "excused"),))) as stack:
+        stack.start(said.append)
+        assert any("the EHR is away" in one.text for one in said if one.part == "publishing")
+        assert not stack.wait_ready("publishing", 0)
+
+
 def test_stubborn_room_does_not_delay_the_stop(home: Path):
     """A room that ignores SIGTERM is killed in time."""
     stack = Stack(home, Options(usual_ports=False, rooms=(room("triage", "stubborn"),))).start()

@@ -1,5 +1,7 @@
 """Is a part ready? Each probe asks once, quickly, in the part's own protocol."""
 
+import contextlib
+import json
 import socket
 import struct
 import urllib.error
@@ -17,6 +19,18 @@ def answers_http(url: str) -> bool:
             return bool(answer.status == 200)
     except (OSError, urllib.error.HTTPError):
         return False
+
+
+def reasons(url: str) -> str:
+    """Return why a room says that it is not ready, empty where it does not answer or is ready."""
+    try:
+        urllib.request.urlopen(url, timeout=QUICK).close()  # noqa: S310 - loopback addresses that we chose
+    except urllib.error.HTTPError as refused:
+        with refused, contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            return "; ".join(json.load(refused)["reasons"])
+    except OSError:
+        pass
+    return ""
 
 
 def answers_kafka(address: str) -> bool:

@@ -34,6 +34,8 @@ class Program:
     stop_signal: signal.Signals = signal.SIGTERM
     grace: float = 6.0
     address: str = ""
+    # What it waits for, in its own words, empty where it has none.
+    excuse: Callable[[], str] = lambda: ""
 
     def environment(self) -> dict[str, str]:
         """Return our environment without what the program must not see, and with what it must."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from radloop.workbench.embedded.options import Options, Room
 from radloop.workbench.embedded.ports import Port, Ports
-from radloop.workbench.embedded.probes import answers_http
+from radloop.workbench.embedded.probes import answers_http, reasons
 from radloop.workbench.embedded.process import Program
 
 # A room that is asked to stop settles what it holds; whatever it did not settle comes again.
@@ -75,5 +75,5 @@ def program(one: Seat, host: str, env: Mapping[str, str], home: Path) -> Program
     health = f"http://{host}:{one.health.number}/ready"
     return Program(
         part=one.room.name, argv=one.room.argv, env=env, cwd=home, is_ready=lambda: answers_http(health), grace=GRACE,
-        address=f"{host}:{one.grpc.number}",
+        address=f"{host}:{one.grpc.number}", excuse=lambda: reasons(health),
     )

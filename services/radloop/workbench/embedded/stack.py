@@ -31,6 +31,8 @@ from radloop.workbench.embedded.triton_home import ensure_venv
 START_PATIENCE = 90.0
 # A part that died this often before it was ever ready will not make it.
 TRIES = 3
+# A room that runs and says that something outside is away (the EHR, say) holds up nobody.
+EXCUSED_AFTER = 20.0
 MEETING_PATIENCE = 15.0
 _LONGEST_LOG = 20_000_000
 
@@ -252,10 +254,14 @@ class Stack:
         child.start()
 
     def _await(self, names: list[str]) -> None:
-        deadline = time.monotonic() + START_PATIENCE
+        began = time.monotonic()
+        deadline = began + START_PATIENCE
         for name in names:
             child = self._children[name]
             while not child.ready.wait(0.1):
+                if time.monotonic() - began > EXCUSED_AFTER and (excuse := child.program.excuse()):
+                    self._say(name, "note", f"runs, but is not ready: {excuse}")
+                    break
                 if self._given_up.is_set():
                     raise StartFailedError("the start was interrupted")
                 if child.restarts >= TRIES or time.monotonic() > deadline:
@@ -263,7 +269,6 @@ class Stack:
                     raise StartFailedError(f"{name} does not become ready; the end of logs/{name}.log:\n{child.last_words()}")
 
     def _meet(self, name: str, what: str, answers: Callable[[], bool]) -> None:
-        self._say(name, "starting", "elsewhere")
         deadline = time.monotonic() + MEETING_PATIENCE
         while not answers():
             if time.monotonic() > deadline or self._given_up.is_set():
