@@ -61,7 +61,7 @@ def first_package(
     )
     exported = backbone.exported(cache or out / ".backbone")
     base = Base(described, site="", trained_at=trained_at)
-    return publish(assemble(learned, to_bytes(snapshot), exported, base), out)
+    return publish(assemble(learned, to_bytes(snapshot), exported.read_bytes(), base), out)
 
 
 def package_tar(version: Path) -> bytes:

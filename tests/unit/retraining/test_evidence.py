@@ -7,7 +7,7 @@ from radloop.kit.errors import Misconfigured, Permanent
 from radloop.retraining.adapters.plan import load_plan
 from radloop.retraining.domain.division import Labelled, divide
 from radloop.retraining.domain.plan import plan_from
-from radloop.retraining.domain.record import ChangeRecord
+from radloop.retraining.domain.record import ChangeRecord, signer
 from radloop.retraining.domain.snapshot import Row, from_bytes, name_of, take, to_bytes
 
 
@@ -108,7 +108,7 @@ def _record(**changed: object) -> ChangeRecord:
 
 def test_a_change_record_shows_tampering() -> None:
     """The signature fits the content and the key, and nothing else."""
-    record = _record().signed(b"key")
-    assert record.genuine(b"key")
-    assert not record.genuine(b"other")
-    assert not _record(version=3, signature=record.signature).genuine(b"key")
+    record = _record().signed(signer(b"key"))
+    assert record.genuine(signer(b"key"))
+    assert not record.genuine(signer(b"other"))
+    assert not _record(version=3, signature=record.signature).genuine(signer(b"key"))

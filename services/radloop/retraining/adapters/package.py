@@ -57,8 +57,11 @@ def ood_bytes(distribution: Distribution) -> bytes:
     return file.getvalue()
 
 
-def assemble(learned: Learned, snapshot: bytes, backbone: Path, base: Base) -> dict[str, bytes]:
-    """Return the files of a version: weights, code, `radloop.yaml`, `ood.npz`, the snapshot, Triton's configurations."""
+def assemble(learned: Learned, snapshot: bytes, backbone: bytes, base: Base) -> dict[str, bytes]:
+    """Return the files of a version on a backbone, which is an ONNX file with heads or without.
+
+    They are the weights, the code, `radloop.yaml`, `ood.npz`, the snapshot, and Triton's configurations.
+    """
     weights, ood = graph(backbone, learned.heads), ood_bytes(learned.distribution)
     codes = {finding.code.value: finding.code for finding in base.package.findings}
     members, findings, width = learned.heads.weight.shape

@@ -25,6 +25,8 @@ class TrainingPlan:
     """How heads are trained and what they may learn from."""
 
     labels_to_start: int
+    quiet_seconds: float
+    patience_seconds: float
     members: int
     penalty: float
     seed: int

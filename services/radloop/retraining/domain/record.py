@@ -3,10 +3,11 @@
 import hashlib
 import hmac
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 
-STAGES = ("candidate", "shadow", "canary", "production", "retired")
+Sign = Callable[[bytes], str]
+"""Signs canonical bytes with the site's key: HMAC-SHA-256, in hex."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +39,15 @@ class ChangeRecord:
         del content["signature"]
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
-    def signed(self, key: bytes) -> "ChangeRecord":
+    def signed(self, sign: Sign) -> "ChangeRecord":
         """Return the record with its signature."""
-        return ChangeRecord(**{**_fields(self), "signature": _mac(self.canonical(), key)})
+        return replace(self, signature=sign(self.canonical()))
 
-    def genuine(self, key: bytes) -> bool:
+    def genuine(self, sign: Sign) -> bool:
         """Say whether the signature is this key's and fits the content."""
-        return hmac.compare_digest(self.signature, _mac(self.canonical(), key))
+        return hmac.compare_digest(self.signature, sign(self.canonical()))
 
 
-def _fields(record: ChangeRecord) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
-
-
-def _mac(content: bytes, key: bytes) -> str:
-    return hmac.new(key, content, hashlib.sha256).hexdigest()
+def signer(key: bytes) -> Sign:
+    """Return the signing of one key."""
+    return lambda content: hmac.new(key, content, hashlib.sha256).hexdigest()

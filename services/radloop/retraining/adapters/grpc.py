@@ -1,0 +1,124 @@
+"""Retraining's commands over gRPC."""
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from radloop.kit.blobs import Blobs
+from radloop.kit.clock import Clock
+from radloop.kit.errors import Permanent
+from radloop.kit.flow import Actor, Outcome
+from radloop.kit.jobs import progress_of
+from radloop.kit.runner import Runner
+from radloop.retraining.adapters.postgres import StoredShelf
+from radloop.retraining.domain.book import RELEASING, TRAINING, Book, Version
+from radloop.retraining.domain.commands import AddModel, Moved, Promote, Rollback, StartCycle, Started
+from radloop.v1 import common_pb2
+from radloop.v1 import retraining_service_pb2 as pb
+from radloop.v1 import retraining_service_pb2_grpc as rpc
+
+
+class RetrainingService(rpc.RetrainingServiceServicer):
+    """Turns requests into commands; a repeat of a command id gets the stored answer."""
+
+    def __init__(self, runner: Runner, shelf: StoredShelf, blobs: Blobs, clock: Clock, site: str, model: str) -> None:
+        self._runner, self._shelf, self._blobs, self._clock = runner, shelf, blobs, clock
+        self._site, self._model = site, model
+
+    def register(self, server: grpc.Server) -> None:
+        """Add this service to a server."""
+        rpc.add_RetrainingServiceServicer_to_server(self, server)
+
+    def StartCycle(self, request: pb.StartCycleRequest, context: grpc.ServicerContext) -> pb.StartCycleResponse:  # noqa: ARG002, N802 - gRPC's shape
+        """Start a cycle now."""
+        outcome = self._runner.submit(StartCycle(
+            id=_required(request.command_id), subject=self._known(request.model), site=self._site, at=self._clock.now(),
+            actor=_actor(request.actor),
+        ))
+        started = outcome.answer if isinstance(outcome.answer, Started) else Started(cycle_id="", reason=_reason(outcome))
+        return pb.StartCycleResponse(cycle_id=started.cycle_id, reason=started.reason)
+
+    def GetCycle(self, request: pb.GetCycleRequest, context: grpc.ServicerContext) -> pb.GetCycleResponse:  # noqa: ARG002, N802 - gRPC's shape
+        """Say how a cycle stands."""
+        book = self._book()
+        cycles = [one for one in book.cycles if request.cycle_id in {"", one.cycle_id}]
+        labels = self._shelf.counted()
+        if not cycles:
+            return pb.GetCycleResponse(cycle_id=request.cycle_id, state="none", progress=0.0, version=0, labels=labels)
+        cycle = cycles[-1]
+        job, progress, _ = progress_of(self._runner.store, cycle.cycle_id)
+        state = {RELEASING: TRAINING}.get(cycle.state, cycle.state)
+        if state == TRAINING and job == "waiting":
+            state = "waiting"
+        return pb.GetCycleResponse(
+            cycle_id=cycle.cycle_id, state=state, progress=progress, version=cycle.version, evidence=cycle.evidence,
+            labels=labels,
+        )
+
+    def ListModels(self, request: pb.ListModelsRequest, context: grpc.ServicerContext) -> pb.ListModelsResponse:  # noqa: ARG002, N802 - gRPC's shape
+        """List the versions and their stages."""
+        withdrawn = self._shelf.withdrawn()
+        return pb.ListModelsResponse(
+            models=[_described(self._model, one, withdrawn.get(one.snapshot, 0)) for one in self._book().versions],
+        )
+
+    def AddModel(self, request: pb.AddModelRequest, context: grpc.ServicerContext) -> pb.AddModelResponse:  # noqa: ARG002, N802 - gRPC's shape
+        """Register a package made elsewhere, in shadow."""
+        # Bytes are kept before anything names them.
+        package = self._blobs.put(request.package_tar)
+        moved = _moved(self._runner.submit(AddModel(
+            id=_required(request.command_id), subject=self._known(request.model), site=self._site, at=self._clock.now(),
+            actor=_actor(request.actor), package=package.sha256,
+        )))
+        return pb.AddModelResponse(version=moved.version, reason=moved.reason)
+
+    def Promote(self, request: pb.PromoteRequest, context: grpc.ServicerContext) -> pb.PromoteResponse:  # noqa: ARG002, N802 - gRPC's shape
+        """Move a version to a stage."""
+        moved = _moved(self._runner.submit(Promote(
+            id=_required(request.command_id), subject=self._known(request.model), site=self._site, at=self._clock.now(),
+            actor=_actor(request.actor), version=request.version, stage=request.stage,
+        )))
+        return pb.PromoteResponse(promoted=moved.version > 0, reason=moved.reason)
+
+    def Rollback(self, request: pb.RollbackRequest, context: grpc.ServicerContext) -> pb.RollbackResponse:  # noqa: ARG002, N802 - gRPC's shape
+        """Go back to the version that served before."""
+        moved = _moved(self._runner.submit(Rollback(
+            id=_required(request.command_id), subject=self._known(request.model), site=self._site, at=self._clock.now(),
+            actor=_actor(request.actor),
+        )))
+        return pb.RollbackResponse(version=moved.version, reason=moved.reason)
+
+    def _known(self, model: str) -> str:
+        if model not in {"", self._model}:
+            raise Permanent(f"this room knows the model {self._model} only")
+        return self._model
+
+    def _book(self) -> Book:
+        return self._shelf.book(self._model) or Book(model=self._model)
+
+
+def _described(model: str, version: Version, withdrawn: int) -> pb.ModelVersion:
+    since = Timestamp()
+    since.FromDatetime(version.since)
+    told = (f"{withdrawn} labels of its snapshot were withdrawn since",) if withdrawn else ()
+    return pb.ModelVersion(
+        model=model, version=version.number, stage=version.stage, since=since, labels=version.labels,
+        gate_passed=version.gate_passed, evidence=(*version.evidence, *told), change_record=version.change_record,
+    )
+
+
+def _actor(said: common_pb2.Actor) -> Actor:
+    return Actor(kind=said.kind, id=said.id)
+
+
+def _required(command_id: str) -> str:
+    if not command_id:
+        raise Permanent("command_id must not be empty")
+    return command_id
+
+
+def _moved(outcome: Outcome) -> Moved:
+    return outcome.answer if isinstance(outcome.answer, Moved) else Moved(version=0, reason=_reason(outcome))
+
+
+def _reason(outcome: Outcome) -> str:
+    return outcome.reason or "the command could not be recorded"

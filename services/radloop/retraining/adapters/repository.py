@@ -1,0 +1,45 @@
+"""The model packages that were handed over, and the Triton repository they are published into."""
+
+import json
+from pathlib import Path
+
+from radloop.kit.blobs import Blobs
+from radloop.kit.deliveries import Answer
+from radloop.kit.errors import Permanent
+from radloop.kit.flow import Deliver
+from radloop.retraining.adapters.package import SNAPSHOT_FILE, comparable, described, publish, renumbered, unpack
+from radloop.retraining.domain.snapshot import from_bytes
+from radloop.retraining.ports import Offered
+
+
+class StoredPackages:
+    """Packages among the blobs."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+
+    def look(self, package: str) -> Offered:
+        """Open a package, check its hashes, and say what it is; what is wrong with it is its reason."""
+        try:
+            files = unpack(self._blobs.get(package))
+            says, snapshot = described(files), from_bytes(files[SNAPSHOT_FILE])
+            comparable(files)
+        except Permanent as wrong:
+            return Offered(reason=wrong.reason)
+        return Offered(
+            model=says.model, weights=says.weights_sha256, snapshot=says.snapshot_sha256, labels=snapshot.labels,
+            case_ids=tuple(row.case_id for row in snapshot.rows),
+        )
+
+
+class ModelRepository:
+    """Receives packages: puts them into Triton's model repository, where only this room writes."""
+
+    def __init__(self, blobs: Blobs, folder: Path) -> None:
+        self._blobs, self._folder = blobs, folder
+
+    def send(self, delivery: Deliver) -> Answer:
+        """Publish a package under its number; the same one again changes nothing."""
+        asked = json.loads(delivery.body)
+        publish(renumbered(unpack(self._blobs.get(asked["package"])), asked["version"]), self._folder)
+        return Answer("delivered")

@@ -1,0 +1,36 @@
+"""What retraining asks of the world outside."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offered:
+    """What a model package that somebody offers says of itself; `reason` says why it cannot be taken."""
+
+    model: str = ""
+    weights: str = ""
+    snapshot: str = ""
+    labels: int = 0
+    case_ids: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class Packages(Protocol):
+    """The model packages that were handed over."""
+
+    def look(self, package: str) -> Offered:
+        """Open a stored package and check it against its own hashes; raise Transient where the store is away."""
+        ...
+
+
+class Shelf(Protocol):
+    """What is kept of cases and snapshots."""
+
+    def usable(self) -> int:
+        """Count the labels that may train; raise Transient where the store is away."""
+        ...
+
+    def holding(self, case_id: str) -> tuple[str, ...]:
+        """Name the dataset snapshots that hold a case's label; raise Transient where the store is away."""
+        ...
