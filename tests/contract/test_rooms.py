@@ -183,7 +183,10 @@ def interleaved(events: list[Event], chance: random.Random) -> list[Event]:
 @each_room
 def test_an_unknown_type_waits_in_quarantine(house: House) -> None:
     """What this version does not know is kept for the upgrade, never guessed."""
-    headers = {"ce_type": "radloop.v1.NotYetInvented", "ce_id": "x", "ce_subject": "case", "ce_site": "s", "ce_time": "2026-03-02T08:00:00+00:00"}
+    headers = {
+        "ce_type": "radloop.v1.NotYetInvented", "ce_id": "x", "ce_subject": "case", "ce_site": "s",
+        "ce_time": "2026-03-02T08:00:00+00:00",
+    }
     with pytest.raises(Permanent, match="unknown type"):
         house.runner.read(headers["ce_type"], "topic:new-things", headers, b"\x01")
     house.runner.quarantine_unread("topic:new-things", headers, b"\x01", "unknown type")

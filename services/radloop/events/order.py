@@ -8,8 +8,10 @@ from radloop.kit.flow import Event
 
 @dataclass(frozen=True, kw_only=True)
 class OrderRecorded(Event):
-    """An order was placed, changed, cancelled (change: new, changed, cancelled), or its patient updated or merged
-    (patient-updated, patient-merged). `order_revision` counts what ingestion said of this case's order: the higher holds.
+    """An order was placed, changed or cancelled, or its patient was updated or merged.
+
+    Change is new, changed, cancelled, patient-updated or patient-merged. `order_revision` counts what ingestion said
+    of this case's order: the higher holds.
     """
 
     change: str

@@ -8,8 +8,9 @@ from radloop.kit.flow import Event
 
 @dataclass(frozen=True, kw_only=True)
 class ResultPublished(Event):
-    """What left the house, to whom (ehr, ris), with which identifiers; outcome is delivered, refused, superseded or
-    quarantined; kind is report, correction, priority or priority-undo.
+    """What left the house, to whom (ehr, ris), with which identifiers.
+
+    Outcome is delivered, refused, superseded or quarantined; kind is report, correction, priority or priority-undo.
     """
 
     delivery_id: str

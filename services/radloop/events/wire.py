@@ -102,7 +102,7 @@ class Wire:
         return cast("Event", event)
 
 
-def _present(value: Any) -> Any:  # noqa: ANN401 - JSON has no type of its own
+def _present(value: Any) -> Any:
     """Return JSON without its nulls; raise Permanent for a number that is not finite (rejected, never repaired)."""
     match value:
         case dict():

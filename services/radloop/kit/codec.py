@@ -32,7 +32,7 @@ def decode(kind: type[T], data: bytes | str) -> T:
     """Read a value of this type from JSON; raise Permanent where it does not fit."""
     text = data.encode() if isinstance(data, str) else data
     try:
-        return adapter(kind).validate_json(b"[" + text + b"]")[0]  # type: ignore[no-any-return]
+        return adapter(kind).validate_json(b"[" + text + b"]")[0]  # type: ignore[arg-type, no-any-return]  # every type is hashable
     except ValidationError as wrong:
         raise Permanent(f"not a {getattr(kind, '__name__', kind)}: {places(wrong)}") from wrong
 

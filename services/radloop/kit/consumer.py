@@ -120,7 +120,7 @@ class Consumer:
         if left:
             raise Transient("stopped while a dependency was away")
 
-    def _sort(self, record: Any, lanes: dict[str, list[Arrived]], *, careful: bool) -> None:  # noqa: ANN401 - kafka-python is untyped
+    def _sort(self, record: Any, lanes: dict[str, list[Arrived]], *, careful: bool) -> None:
         headers = {name: value.decode(errors="replace") for name, value in record.headers}
         source, payload = f"topic:{record.topic}", record.value or b""
         try:
@@ -149,8 +149,8 @@ class Consumer:
         tries = 0
         while True:
             try:
-                self._runner.settle(arrived)
-                return
+                if self._runner.settle_once(arrived) is not None:
+                    return
             except Parked:
                 self._park(arrived, "waits behind an earlier one")
                 return
@@ -158,8 +158,6 @@ class Consumer:
                 if self._clock.monotonic() - started > PARK_AFTER_S or self.worker.stopping:
                     self._park(arrived, away.reason)
                     return
-            except Exception:  # noqa: BLE001, S110 - counted, logged and, after five, quarantined in the runner
-                pass
             self.worker.pause(min(back_off(tries), 2.0))
             tries += 1
 

@@ -14,7 +14,7 @@ from radloop.kit import codec, telemetry
 from radloop.kit.clock import Clock
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Actor, Deliver, DeliveryAnswered, caused_by
-from radloop.kit.runner import Parked, Runner
+from radloop.kit.runner import ATTEMPTS, Parked, Runner
 from radloop.kit.worker import Worker, back_off
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Deliveries:
             future.result()
         return 0.0 if rows else 0.5
 
-    def _send(self, row_id: int, stored: Any, first_tried_at: object, tries: int, trace: str) -> None:  # noqa: ANN401 - jsonb
+    def _send(self, row_id: int, stored: Any, first_tried_at: object, tries: int, trace: str) -> None:
         delivery = codec.decode(Deliver, codec.encode(stored))
         try:
             if first_tried_at is None:
@@ -99,6 +99,14 @@ class Deliveries:
             return
         except Permanent as never:
             answer = Answer("quarantined", never.reason)
+        except Exception as surprise:  # house: blind-except - a bug in one receiver must not silence the others
+            reason = f"{type(surprise).__name__} in the receiver"
+            attempts = self._runner.store.attempt("delivery", delivery.key, reason)
+            log.exception("unforeseen", extra={"delivery": row_id, "attempt": attempts})
+            if attempts < ATTEMPTS:
+                self._again(row_id, Transient(reason), tries)
+                return
+            answer = Answer("quarantined", reason)
         self._answered(row_id, delivery, answer, trace)
 
     def _first_try(self, row_id: int, delivery: Deliver) -> str | None:

@@ -92,7 +92,7 @@ class Relay:
 
     def _send(self, rows: list[Any]) -> None:
         """Send rows and mark those the broker took: of each key only up to the first that failed, to keep their order."""
-        assert self._producer is not None  # noqa: S101 - _turn opened it
+        assert self._producer is not None
         try:
             sent = [
                 (row_id, topic, key, self._producer.send(

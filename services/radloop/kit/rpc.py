@@ -18,14 +18,14 @@ _AWAY = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.St
 class _Traced(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs only
     """Opens a span per call, under the caller's, and turns our errors into gRPC statuses."""
 
-    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:  # noqa: ANN401 - grpc's own types
+    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
         handler = continuation(details)
         if handler is None or handler.unary_unary is None:
             return handler
         parent = dict(details.invocation_metadata or ()).get("traceparent", "")
         name = details.method.rpartition("/")[2]
 
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:  # noqa: ANN401 - any message
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
             with telemetry.span(name, str(parent)):
                 try:
                     return handler.unary_unary(request, context)

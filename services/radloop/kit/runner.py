@@ -115,12 +115,18 @@ class Runner:
     def settle_stubbornly(self, arrived: Arrived) -> Outcome:
         """Settle an input, trying unforeseen errors again until they are settled or quarantined."""
         while True:
-            try:
-                return self.settle(arrived)
-            except (Transient, Parked):
-                raise
-            except Exception:  # noqa: BLE001, S112 - counted and logged in settle; after five it is quarantined there
-                continue
+            outcome = self.settle_once(arrived)
+            if outcome is not None:
+                return outcome
+
+    def settle_once(self, arrived: Arrived) -> Outcome | None:
+        """Settle an input; return None after an unforeseen error, which is counted, logged and quarantined the fifth time."""
+        try:
+            return self.settle(arrived)
+        except (Transient, Parked):
+            raise
+        except Exception:  # noqa: BLE001 - see settle
+            return None
 
     def settle(self, arrived: Arrived) -> Outcome:
         """Settle an input for each of its routes; return the last outcome (a command has one route).

@@ -14,8 +14,8 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from radloop.kit import codec, telemetry
 from radloop.kit.codec import Message
-from radloop.kit.errors import Misconfigured, Transient
-from radloop.kit.flow import Arrived, At, Command, Deliver, Outcome, Route, StartJob
+from radloop.kit.errors import Transient
+from radloop.kit.flow import Arrived, At, Deliver, Outcome, Route, StartJob
 from radloop.kit.tables import Repository
 
 # The store is away or asks to be asked again; anything else is an error of ours.
@@ -54,7 +54,7 @@ class Work:
         row = self.cursor.fetchone()
         return bool(row and row[0])
 
-    def load(self, kind: type, keys: tuple[str, ...]) -> Any:  # noqa: ANN401 - the repository of that type knows
+    def load(self, kind: type, keys: tuple[str, ...]) -> Any:
         """Return the state kept under the keys, None where there is none."""
         return self._repositories[kind].load(self.cursor, keys)
 

@@ -59,7 +59,7 @@ class Table(Generic[S]):
         query = SQL("select {} from {} {}").format(names, Identifier(self._table), clause)
         with cursor.connection.cursor(row_factory=dict_row) as rows:
             found = rows.execute(query, values).fetchall()
-        return adapter(self._kind).validate_python(found) if found else []  # type: ignore[no-any-return]
+        return adapter(self._kind).validate_python(found) if found else []  # type: ignore[arg-type]  # every type is hashable
 
     def save(self, cursor: Cursor[Any], keys: tuple[str, ...], state: S) -> None:  # noqa: ARG002 - the key is in the state
         """Insert or replace the row."""
@@ -77,7 +77,7 @@ class Table(Generic[S]):
         )
 
 
-def _is_scalar(hint: Any) -> bool:  # noqa: ANN401 - type hints have no common type
+def _is_scalar(hint: Any) -> bool:
     options = [one for one in typing.get_args(hint) if one is not types.NoneType]
     if typing.get_origin(hint) in {types.UnionType, typing.Union} and len(options) == 1:
         return _is_scalar(options[0])

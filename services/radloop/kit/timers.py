@@ -48,7 +48,7 @@ class Timers:
             return IDLE_S
         return float(min(IDLE_S, max(0.0, (row[0] - self._clock.now()).total_seconds())))
 
-    def _settle(self, key: str, name: str, due: Any, site: str, trace: str) -> None:  # noqa: ANN401 - a row's datetime
+    def _settle(self, key: str, name: str, due: Any, site: str, trace: str) -> None:
         timer = Due(id=timer_id(self._runner.store.room, key, name, due), subject=key, site=site, at=due, name=name)
         try:
             self._runner.due(timer, trace)

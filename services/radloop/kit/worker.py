@@ -14,7 +14,7 @@ BACK_OFF_S = 30.0
 
 def back_off(tries: int) -> float:
     """Return the pause before the next try in seconds: 0.2 s doubling to 30 s, with a little jitter."""
-    return min(BACK_OFF_S, 0.2 * 2.0 ** min(tries, 10)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret
+    return min(BACK_OFF_S, 0.2 * 2.0 ** min(tries, 10)) * random.uniform(0.8, 1.2)
 
 
 class Worker:

@@ -80,7 +80,7 @@ def cluster_margin(candidates: list[Candidate], count: int, random: np.random.Ge
 
 def _clusters(points: Floats, count: int, random: np.random.Generator) -> NDArray[np.int64]:
     """Group points (n, d) into at most `count` clusters by k-means (Lloyd 1982, seeded as k-means++)."""
-    if points.shape[1] == 0 or count < 2:  # noqa: PLR2004 - nothing to group
+    if points.shape[1] == 0 or count < 2:
         return np.zeros(len(points), dtype=np.int64)
     centres = points[[int(random.integers(len(points)))]]
     while len(centres) < count:

@@ -1,0 +1,1 @@
+"""Generated from proto/radloop/v1; never edited."""
