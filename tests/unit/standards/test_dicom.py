@@ -1,0 +1,229 @@
+"""DICOM objects: their facts, their pixels, and why they are refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom.data
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from tests.dicom_making import encoded, file_of, radiograph
+
+from radloop.standards.dicom import header
+from radloop.standards.dicom.elements import open_file
+from radloop.standards.dicom.errors import BadTag, DicomError, MissingTag, NotDicom, Undecodable
+from radloop.standards.dicom.pixels import frame_grey, prepare_file, resize
+from radloop.standards.dicom.write import as_file
+from radloop.standards.package import IMAGENET
+
+RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+
+
+def grey(pixels: np.ndarray | None = None, **changes: Any) -> np.ndarray:
+    """Return what a radiograph with these elements looks like."""
+    return frame_grey(open_file(file_of(radiograph(pixels, **changes))))
+
+
+def sample_files() -> list[Path]:
+    """Return the DICOM samples at hand: those of pydicom's wheel and, where there is one, of the data directory."""
+    import os
+
+    found = [path for path in Path(pydicom.data.__file__).parent.joinpath("test_files").rglob("*") if path.is_file()]
+    data = os.environ.get("RADLOOP_DATA", "")
+    return sorted(found) + sorted(path for path in Path(data, "dicom_samples").rglob("*.dcm") if data)
+
+
+def test_facts_are_read_from_the_header() -> None:
+    """Everything a study is judged by is in the facts of its instances."""
+    facts = header.read(file_of(radiograph()))
+    assert (facts.modality, facts.body_part, facts.view, facts.sex) == ("DX", "CHEST", "AP", "F")
+    assert (facts.patient_id, facts.patient_issuer, facts.family, facts.given) == ("EX-0001", "HOSP", "Example", "Erin")
+    assert (facts.birth_date, facts.study_date, facts.age_years) == ("2019-05-04", "2026-03-02", 6.0)
+    assert (facts.rows, facts.columns, facts.frames, facts.is_acquired_image) == (64, 48, 1, True)
+
+
+@pytest.mark.parametrize(("changes", "years"), [
+    ({"PatientAge": "018M", "PatientBirthDate": ""}, 1.5),
+    ({"PatientAge": "005D", "PatientBirthDate": ""}, 5 / 365.25),
+    ({"PatientAge": None}, pytest.approx(6.83, abs=0.01)),
+    ({"PatientAge": "81", "PatientBirthDate": ""}, None),
+    ({"PatientAge": "047Y"}, None),
+    ({"PatientAge": None, "StudyDate": ""}, None),
+])
+def test_an_age_is_known_or_none(changes: dict[str, Any], years: float | None) -> None:
+    """An age without unit, or one that contradicts the birth date, is unknown, never guessed."""
+    assert header.read(file_of(radiograph(**changes))).age_years == years
+
+
+@pytest.mark.parametrize(("changes", "why"), [
+    ({"Modality": "SR"}, "modality SR"),
+    ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4", "Modality": "SEG"}, "modality SEG"),
+    ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "secondary capture"),
+    ({"ImageType": ["DERIVED", "PRIMARY"]}, "derived"),
+    ({"ImageType": ["ORIGINAL", "SECONDARY"]}, "secondary"),
+    ({"PresentationIntentType": "FOR PROCESSING"}, "for processing"),
+    ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.1.1"}, "for processing"),
+    ({"Manufacturer": "radloop"}, "made by this platform"),
+    ({"Rows": None}, "no pixels"),
+])
+def test_only_acquired_images_count(changes: dict[str, Any], why: str) -> None:
+    """Reports, masks, derived, secondary, for-processing and our own objects start nothing, and say why."""
+    facts = header.read(file_of(radiograph(**changes)))
+    assert not facts.is_acquired_image
+    assert why in facts.not_acquired
+
+
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SOPClassUID", "SeriesInstanceUID", "StudyInstanceUID"])
+def test_an_object_without_its_uids_is_refused(keyword: str) -> None:
+    """A missing or malformed UID is named."""
+    for value, error in ((None, MissingTag), ("not a uid", BadTag)):
+        with pytest.raises(error) as refused:
+            header.read(file_of(radiograph(**{keyword: value}), sop_class_uid="1.2", sop_instance_uid="1.2"))
+        assert refused.value.tag.startswith("(00")
+
+
+def test_bytes_that_are_no_dicom_are_refused() -> None:
+    """A text, an empty file and a truncated prefix are no DICOM files."""
+    for rubbish in (b"", b"hello", b"\0" * 128 + b"DIC", b"%PDF-1.4" * 40):
+        with pytest.raises(NotDicom):
+            header.read(rubbish)
+
+
+@pytest.mark.parametrize("path", sample_files(), ids=lambda path: path.name)
+def test_every_sample_is_prepared_or_refused_with_the_tag(path: Path) -> None:
+    """No file of other people's makes anything but an image in the model's terms or a typed error that names a tag."""
+    file = path.read_bytes()
+    try:
+        header.read(file)
+        prepared = prepare_file(file, 1, IMAGENET)
+    except DicomError as refused:
+        assert refused.tag.startswith("(")
+        assert refused.reason.startswith(refused.tag)
+    else:
+        assert prepared.shape == (3, 224, 224)
+        assert prepared.dtype == np.float32
+        assert np.isfinite(prepared).all()
+
+
+@given(st.binary(max_size=400), st.integers(0, 1200))
+def test_damaged_files_never_raise_anything_else(noise: bytes, at: int) -> None:
+    """Whatever bytes are written over a good file, the answer is an image or a DicomError."""
+    file = bytearray(file_of(radiograph()))
+    file[at:at + len(noise)] = noise
+    try:
+        header.read(bytes(file))
+        prepare_file(bytes(file), 1, IMAGENET)
+    except DicomError as refused:
+        assert refused.tag
+
+
+@pytest.mark.parametrize(("function", "expected"), [
+    ("LINEAR", lambda x: np.clip((x - 999.5) / 1999 + 0.5, 0, 1)),
+    ("LINEAR_EXACT", lambda x: np.clip((x - 1000) / 2000 + 0.5, 0, 1)),
+    ("SIGMOID", lambda x: 1 / (1 + np.exp(-4 * (x - 1000) / 2000))),
+])
+def test_windows_follow_the_standard(function: str, expected: Any) -> None:
+    """The three functions are those of PS3.3 C.11.2.1.2 and C.11.2.1.3, after the rescale."""
+    seen = grey(RAMP, WindowCenter=1000, WindowWidth=2000, VOILUTFunction=function, RescaleSlope=2, RescaleIntercept=-100)
+    assert seen == pytest.approx(expected(RAMP.astype(float) * 2 - 100), abs=1e-5)
+
+
+def test_monochrome1_is_inverted() -> None:
+    """In MONOCHROME1 the lowest value is white."""
+    assert grey(RAMP, PhotometricInterpretation="MONOCHROME1") == pytest.approx(1 - grey(RAMP), abs=1e-6)
+
+
+def test_a_voi_lut_comes_before_a_window() -> None:
+    """The object's own table decides, with its first value mapped and its bits."""
+    table = Dataset()
+    table.LUTDescriptor = [256, 1000, 8]
+    table.LUTData = bytes(range(255, -1, -1))
+    table["LUTData"].VR = "OW"
+    seen = grey(RAMP, VOILUTSequence=[table], WindowCenter=1, WindowWidth=1)
+    assert seen.ravel()[[0, 1000, 1100, 1255, 4095]] == pytest.approx([1, 1, 155 / 255, 0, 0], abs=1e-6)
+
+
+def test_a_modality_lut_is_applied() -> None:
+    """A modality table replaces the rescale."""
+    table = Dataset()
+    table.LUTDescriptor = [4096, 0, 16]
+    table.LUTData = (RAMP.ravel()[::-1].astype("<u2")).tobytes()
+    table["LUTData"].VR = "OW"
+    table.ModalityLUTType = "US"
+    assert grey(RAMP, ModalityLUTSequence=[table]) == pytest.approx(1 - grey(RAMP), abs=1e-6)
+
+
+def test_bits_are_taken_from_where_they_are_stored() -> None:
+    """Values stored in the high bits, with overlay bits below the sign, are the same numbers."""
+    shifted = (RAMP << 4) | 0x000F
+    assert grey(shifted, BitsStored=12, HighBit=15) == pytest.approx(grey(RAMP))
+    dirty = RAMP | 0xF000
+    assert grey(dirty) == pytest.approx(grey(RAMP))
+    signed = ((RAMP.astype(np.int32) - 2048) & 0x0FFF).astype(np.uint16)
+    assert grey(signed, PixelRepresentation=1) == pytest.approx(grey(RAMP))
+
+
+def test_padding_does_not_stretch_the_range() -> None:
+    """Padding around an image is black and has no say in its range."""
+    padded = RAMP.copy()
+    padded[:8] = 4095
+    seen = grey(padded, PixelPaddingValue=4095)
+    assert (seen[:8] == 0).all()
+    assert seen[-1, -2] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(("changes", "error", "tag"), [
+    ({"WindowCenter": 10, "WindowWidth": 0}, BadTag, "0028,1051"),
+    ({"WindowCenter": 10}, MissingTag, "0028,1051"),
+    ({"WindowCenter": 10, "WindowWidth": 5, "VOILUTFunction": "CUBIC"}, BadTag, "0028,1056"),
+    ({"RescaleSlope": 0, "RescaleIntercept": 0}, BadTag, "0028,1053"),
+    ({"BitsStored": 20}, BadTag, "0028,0101"),
+    ({"PhotometricInterpretation": None}, MissingTag, "0028,0004"),
+    ({"Rows": 60000, "Columns": 60000}, BadTag, "0028,0010"),
+    ({"Rows": 65}, Undecodable, "7FE0,0010"),
+])
+def test_what_makes_no_sense_is_refused_by_name(changes: dict[str, Any], error: type[DicomError], tag: str) -> None:
+    """Nothing is guessed where the header is wrong: the attribute is named."""
+    with pytest.raises(error) as refused:
+        grey(RAMP, **changes)
+    assert tag in refused.value.tag
+
+
+def test_a_blank_image_is_refused() -> None:
+    """An image of one value shows nothing that could be read."""
+    with pytest.raises(Undecodable, match="same value"):
+        grey(np.full((64, 64), 7, np.uint16))
+
+
+def test_a_frame_that_is_not_there_is_refused() -> None:
+    """Frames count from one."""
+    for frame in (0, 2):
+        with pytest.raises(BadTag, match="no frame"):
+            prepare_file(file_of(radiograph()), frame, IMAGENET)
+
+
+def test_an_image_of_the_models_size_is_taken_as_it_is() -> None:
+    """Nothing is filtered where nothing is resized, and twelve bits lose nothing against eight."""
+    eight = np.random.default_rng(0).integers(0, 256, (224, 224)).astype(np.uint8)
+    twelve = np.rint(eight * (4095 / 255)).astype(np.uint16)
+    prepared = prepare_file(file_of(radiograph(eight, WindowCenter=128, WindowWidth=256)), 1, IMAGENET)
+    mean, std = np.array(IMAGENET.mean)[:, None, None], np.array(IMAGENET.std)[:, None, None]
+    assert prepared == pytest.approx((eight / 255 - mean) / std, abs=1e-5)
+    assert prepare_file(file_of(radiograph(twelve, WindowCenter=2048, WindowWidth=4096)), 1, IMAGENET) == pytest.approx(prepared, abs=2e-3)
+
+
+def test_shrinking_averages_what_each_pixel_covers() -> None:
+    """No aliasing: a chessboard becomes grey."""
+    board = (np.indices((896, 896)).sum(axis=0) % 2).astype(np.float32)
+    assert resize(board, 224, 224) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_the_received_bytes_are_not_encoded_anew() -> None:
+    """File meta information is put before the dataset, which stays as it came, bit by bit."""
+    dataset = encoded(radiograph())
+    file = as_file(dataset, sop_class_uid="1.2", sop_instance_uid="1.2.3", transfer_syntax="1.2.840.10008.1.2.1", source="CT1")
+    assert file.endswith(dataset)
+    meta = open_file(file).file_meta
+    assert (meta.SourceApplicationEntityTitle, meta.MediaStorageSOPInstanceUID) == ("CT1", "1.2.3")

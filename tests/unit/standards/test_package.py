@@ -1,0 +1,49 @@
+"""The model package: what is written is what is read, and a wrong field is named."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from radloop.standards import package
+from radloop.standards.codes import PNEUMONIA
+from radloop.standards.package import IMAGENET, Ages, Applicability, BadPackage, Calibration, Conformal, Finding, Package
+
+CHEST = Package(
+    model="chest", version=3, intended_use="Pneumonia in radiographs of children", members=5,
+    applicability=Applicability(("DX", "CR"), ("CHEST",), ("AP", "PA"), Ages(0, 18)), preparation=IMAGENET,
+    findings=(Finding(PNEUMONIA, 0.31, Calibration(1.2, -0.4, "site-1", 0.2, 200), Conformal(0.2, 0.4, 0.9, 200)),),
+    ood=package.OutOfDistribution(1900.0, "a" * 64), weights_sha256="b" * 64, snapshot_sha256="c" * 64,
+)
+
+
+def test_a_package_survives_its_file(tmp_path: Path) -> None:
+    """What a version says of itself is what its readers hear."""
+    package.write(tmp_path, CHEST)
+    assert package.read(tmp_path) == CHEST
+
+
+@pytest.mark.parametrize(("wrong", "said"), [
+    (("slope:", "slop:"), "findings.0.calibration.slope"),
+    (("rows: 224", "rows: many"), "preparation.rows"),
+    (("weights_sha256: bbb", "weights_sha256: xbb"), "weights_sha256"),
+    (("low: 0", "low: 18"), "applicability.ages"),
+    (("modalities:", "modalities: ["), "not YAML"),
+])
+def test_a_wrong_field_is_named(wrong: tuple[str, str], said: str) -> None:
+    """Whoever wrote the file learns which field to mend."""
+    with pytest.raises(BadPackage, match=said):
+        package.parse(package.render(CHEST).replace(*wrong))
+
+
+def test_a_package_out_of_range_is_not_written() -> None:
+    """A slope that is not a number never reaches a file."""
+    finding = replace(CHEST.findings[0], calibration=replace(CHEST.findings[0].calibration, slope=float("nan")))
+    with pytest.raises(BadPackage, match="slope"):
+        package.render(replace(CHEST, findings=(finding,)))
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    """A folder without radloop.yaml is no version of a model."""
+    with pytest.raises(BadPackage, match=r"radloop\.yaml"):
+        package.read(tmp_path)
