@@ -69,6 +69,8 @@ class World:
         """Take a delivery."""
         with self.lock:
             self.sent.append(delivery.body)
+        if b"bug" in delivery.body:
+            raise ZeroDivisionError
         if b"never" in delivery.body:
             raise Permanent("the receiver refuses it for good")
         if "ehr" in self.away:
@@ -92,7 +94,7 @@ def say(command: Say, diary: Diary | None) -> Decision[Diary]:
         deliver=tuple(
             Deliver(key=f"{command.id}-{word}", receiver="ehr", subject=command.subject, kind="report", body=word.encode(),
                     content_type="text/plain", always=word == "correction")
-            for word in command.words if word in {"one", "two", "never", "correction"}
+            for word in command.words if word in {"one", "two", "never", "bug", "correction"}
         ),
         jobs=(StartJob(job_id=f"job-{command.id}", name="count", spec='{"to": 3}'),) if "job" in words else (),
     )
@@ -251,6 +253,15 @@ def test_a_receiver_that_is_away_gets_the_same_bytes_until_it_answers(here: Here
     wait_until(lambda: len(here.lines()) == 3, 15)
     assert set(here.world.sent[:-1]) == {b"one"}
     assert here.lines() == ("said", "one delivered", "two delivered")
+
+
+def test_a_bug_in_a_receiver_is_counted_and_silences_nobody(here: Here) -> None:
+    """After five attempts the delivery is quarantined, and the next goes on."""
+    here.runner.submit(command("a", "bug", "two"))
+    here.start(deliveries(here))
+    wait_until(lambda: len(here.lines()) == 3, 30)
+    assert here.lines() == ("said", "bug quarantined", "two delivered")
+    assert here.world.sent == [b"bug"] * 5 + [b"two"]
 
 
 def test_what_a_closed_case_still_owes_is_superseded_but_a_correction_goes(here: Here) -> None:
