@@ -2,130 +2,24 @@
 
 import io
 import json
-import os
 import tarfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import grpc
 import pytest
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from radloop.cli.addresses import ROOMS
 from radloop.cli.main import main, parser
-from radloop.v1 import (
-    admin_service_pb2 as admin,
-    admin_service_pb2_grpc as admin_rpc,
-    ingestion_service_pb2 as ingestion,
-    ingestion_service_pb2_grpc as ingestion_rpc,
-    retraining_service_pb2 as retraining,
-    retraining_service_pb2_grpc as retraining_rpc,
-    triage_service_pb2 as triage,
-    triage_service_pb2_grpc as triage_rpc,
-)
-
-ROOT = Path(__file__).resolve().parents[3]
-CASE = "4b4b2f0e-6a55-5a0c-8a52-0d7b0f3f5a01"
-START = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
-
-
-def after(seconds: float) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(START + timedelta(seconds=seconds))
-    return stamp
-
-
-def example(topic: str) -> str:
-    return json.dumps(json.loads((ROOT / f"proto/examples/{topic}/typical.json").read_text())["message"])
-
-
-def said(seconds: float, room: str, topic: str, *, phi: bool = False) -> admin.TraceEntry:
-    return admin.TraceEntry(at=after(seconds), room=room, kind="said", what=topic, detail="an id", trace_id="t1",
-                            facts="" if phi else example(topic))
-
-
-class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServicer, retraining_rpc.RetrainingServiceServicer,
-            triage_rpc.TriageServiceServicer):
-    """All rooms behind one door; each test furnishes what it asks for."""
-
-    def __init__(self) -> None:
-        self.story: list[admin.TraceEntry] = []
-        self.held: list[admin.QuarantinedItem] = []
-        self.ready = True
-        self.gate = ""
-        self.discarded: list[str] = []
-        self.datasets: list[tuple[bytes, str]] = []
-        self.packages: list[bytes] = []
-        self.undone: list[str] = []
-
-    def Trace(self, request, context):
-        return admin.TraceResponse(entries=self.story if request.case_id == CASE else [
-            said(0, "retraining", "model-released")] if request.case_id == "chest" else [])
-
-    def Status(self, request, context):
-        return admin.StatusResponse(room="x", ready=self.ready, reasons=[] if self.ready else ["postgres is away"], backlog={"outbox": 3})
-
-    def ListQuarantine(self, request, context):
-        return admin.ListQuarantineResponse(items=self.held)
-
-    def RetryQuarantined(self, request, context):
-        return admin.RetryQuarantinedResponse(outcome="recorded")
-
-    def DiscardQuarantined(self, request, context):
-        self.discarded.append(request.id)
-        return admin.DiscardQuarantinedResponse()
-
-    def Resolve(self, request, context):
-        return ingestion.ResolveResponse(case_ids=[CASE] if request.accession == "ACC1001" else [])
-
-    def Backfill(self, request, context):
-        if b"broken" in request.dataset:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no pixel data")
-        self.datasets.append((request.dataset, request.purpose))
-        return ingestion.BackfillResponse(case_id=CASE)
-
-    def ListModels(self, request, context):
-        return retraining.ListModelsResponse(models=[retraining.ModelVersion(
-            model="chest", version=2, stage="production", since=after(0), labels=100, gate_passed=True, evidence=["AUC not worse"])])
-
-    def StartCycle(self, request, context):
-        return retraining.StartCycleResponse(cycle_id="c1", reason=self.gate)
-
-    def GetCycle(self, request, context):
-        return retraining.GetCycleResponse(cycle_id="c1", state="gated-out" if self.gate else "released", progress=1, version=3)
-
-    def AddModel(self, request, context):
-        self.packages.append(request.package_tar)
-        return retraining.AddModelResponse(version=1)
-
-    def Promote(self, request, context):
-        return retraining.PromoteResponse(promoted=not self.gate, reason=self.gate)
-
-    def Rollback(self, request, context):
-        return retraining.RollbackResponse(version=1)
-
-    def UndoReordering(self, request, context):
-        self.undone.append(request.case_id)
-        return triage.UndoReorderingResponse(outcome="undone")
+from radloop.v1 import admin_service_pb2 as admin
+from tests.unit.cli.house import CASE, START, House, after, example, opened, said
 
 
 @pytest.fixture
 def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
-    """Open the door, and tell the command where it is, as `radloop up` would."""
-    inside = House()
-    server = grpc.server(ThreadPoolExecutor(8))
-    for add in (admin_rpc.add_AdminServiceServicer_to_server, ingestion_rpc.add_IngestionServiceServicer_to_server,
-                retraining_rpc.add_RetrainingServiceServicer_to_server, triage_rpc.add_TriageServiceServicer_to_server):
-        add(inside, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    (tmp_path / "stack.json").write_text(json.dumps({
-        "pid": os.getpid(), "site": "site-1", "addresses": dict.fromkeys(ROOMS, f"127.0.0.1:{port}"), "parts": {}}))
+    """Open the house and tell the command where it is."""
     monkeypatch.setenv("RADLOOP_HOME", str(tmp_path))
-    yield inside
-    server.stop(None).wait()
+    with opened(tmp_path) as inside:
+        yield inside
 
 
 def test_status_shows_every_room(house: House, capsys: pytest.CaptureFixture[str]) -> None:
