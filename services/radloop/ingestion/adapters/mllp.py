@@ -64,13 +64,18 @@ class MllpServer:
         self._closing = asyncio.Event()
         self._open: set[asyncio.Task[None]] = set()
 
-    def start(self) -> int:
-        """Listen; return the port. Raises Misconfigured where the address cannot be had."""
+    @property
+    def port(self) -> int:
+        """The port it listens at; that of the settings before `start`."""
+        return self._port
+
+    def start(self) -> None:
+        """Listen; raise Misconfigured where the address cannot be had."""
         self._thread.start()
         if not self._ready.wait(STARTING) or self._failure:
             reason = f"the HL7 door cannot listen on {self._host}:{self._port}; free the port or set another"
             raise Misconfigured(reason) from self._failure
-        return self._port
+        log.info("listening", extra={"door": "hl7", "port": self._port})
 
     def stop(self, grace: float = 5.0) -> None:
         """Accept nothing more, answer what is being worked on for at most `grace` seconds, close."""
