@@ -1,0 +1,277 @@
+"""What retraining decides, input by input."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from examples.retraining import START, answered, asked, ended, label
+from examples.shared import CASE, SITE, at, ordered, pooled, predicted
+
+from radloop.events.model import ModelReleased, ModelTrained
+from radloop.kit.flow import Decision, Due, Record, Skip
+from radloop.retraining.adapters.plan import load_plan
+from radloop.retraining.domain.book import Book, Version
+from radloop.retraining.domain.case import CaseFile
+from radloop.retraining.domain.commands import AddModel, Moved, Promote, Rollback, StartCycle, Started
+from radloop.retraining.domain.record import signer
+from radloop.retraining.handlers import (
+    add_model, consider_cycle, end_cycle, promote, published, roll_back, start_cycle, take_label, take_order,
+    take_prediction, wait_for_quiet,
+)
+from radloop.retraining.ports import Offered
+
+PLAN, SIGN = load_plan(), signer(b"key" * 11)
+QUIET = Due(id="quiet-1", subject="chest", site=SITE, at=at(500), name="quiet")
+OFFERED = Offered(model="chest", weights="1" * 64, snapshot="2" * 64, labels=20)
+
+
+def kept(decision: Decision[Book]) -> Book:
+    """Return the book that a decision keeps."""
+    assert isinstance(decision, Record)
+    assert decision.state is not None
+    return decision.state
+
+
+def shadowed() -> Book:
+    """Return a book whose first version came from outside and is in shadow."""
+    book = kept(add_model((AddModel(**asked("add"), package="1" * 64), OFFERED), None, PLAN))
+    return kept(published(answered(1), book, PLAN, SIGN))
+
+
+def serving() -> Book:
+    """Return a book whose second version passed its gate and serves."""
+    book = kept(end_cycle(ended(START), kept(start_cycle((START, 75), shadowed())), PLAN, SIGN))
+    return kept(published(answered(2), book, PLAN, SIGN))
+
+
+def stages(book: Book) -> dict[int, str]:
+    """Return the stage of each version."""
+    return {one.number: one.stage for one in book.versions}
+
+
+def case(*seen: object) -> CaseFile:
+    """Return the case after a history."""
+    state: CaseFile | None = None
+    for event in seen:
+        name = type(event).__name__
+        decision = (
+            take_label((event, ("snap",)), state) if name == "LabelSettled"
+            else take_order(event, state) if name == "OrderRecorded" else take_prediction(event, state, PLAN)
+        )
+        state = decision.state if isinstance(decision, Record) and decision.state else state
+    assert state is not None
+    return state
+
+
+def test_an_answer_teaches_once_there_is_an_embedding() -> None:
+    """A label alone, or an embedding alone, trains nothing; both do, in either order."""
+    assert case(label()).teaches == 0
+    assert case(predicted()).teaches == 0
+    assert case(label(), predicted()).teaches == case(predicted(), label()).teaches == 1
+
+
+def test_a_withdrawn_label_teaches_no_more_and_names_its_snapshots() -> None:
+    """Whoever reads the book later can say which versions had learned it."""
+    after = case(predicted(), label(), label("gone", 2, "", withdrawn=True))
+    assert after.teaches == 0
+    assert after.withdrawn_from == ("snap",)
+
+
+def test_a_label_that_was_settled_again_is_in_no_way_withdrawn() -> None:
+    """A new answer after a withdrawal teaches again."""
+    after = case(predicted(), label(), label("gone", 2, "", withdrawn=True), label("again", 3, "absent"))
+    assert (after.teaches, after.withdrawn_from) == (1, ())
+
+
+def test_an_older_label_changes_nothing() -> None:
+    """Labels are counted: the higher holds, whatever comes back from quarantine."""
+    assert case(predicted(), label("second", 2, "absent"), label("first", 1)).label("233604007").value == "absent"
+
+
+def test_labels_of_measuring_cases_never_train() -> None:
+    """Acceptance and gate sets are kept for what they are for."""
+    assert case(predicted(), label(purpose="acceptance")).teaches == 0
+    assert case(predicted(), label(purpose="gate")).teaches == 0
+
+
+def test_a_cancelled_order_teaches_nothing() -> None:
+    """Until it is placed again."""
+    cancelled = ordered("cancel", 5, "cancelled", 2, status="cancelled")
+    assert case(predicted(), label(), cancelled).teaches == 0
+    assert case(predicted(), label(), cancelled, ordered("again", 6, "new", 3)).teaches == 1
+
+
+def test_another_models_reading_is_left_alone() -> None:
+    """Embeddings of different backbones are not comparable."""
+    assert isinstance(take_prediction(predicted(model="segmenter"), None, PLAN), Skip)
+
+
+def test_a_round_of_answers_is_learned_from_as_a_whole() -> None:
+    """Each answer puts the start off, but never beyond the plan's patience."""
+    first = wait_for_quiet(label(), None, PLAN)
+    assert isinstance(first, Record)
+    assert first.timers[0].when == label().at + timedelta(seconds=PLAN.training.quiet_seconds)
+    late = replace(label("late", 2), at=label().at + timedelta(seconds=PLAN.training.patience_seconds + 60))
+    last = wait_for_quiet(late, first.state, PLAN)
+    assert isinstance(last, Record)
+    assert last.timers[0].when == label().at + timedelta(seconds=PLAN.training.patience_seconds)
+
+
+def test_reports_of_measuring_cases_start_no_cycle() -> None:
+    """Backfilling an acceptance set is no new answer."""
+    assert isinstance(wait_for_quiet(label(purpose="acceptance", source="report"), None, PLAN), Skip)
+
+
+def test_a_cycle_starts_with_enough_new_answers_and_not_before() -> None:
+    """Twenty-four are not enough, twenty-five are; after a cycle they are counted from there."""
+    few, enough = (consider_cycle((QUIET, count), shadowed(), PLAN) for count in (24, 25))
+    assert isinstance(few, Record)
+    assert not few.jobs
+    assert isinstance(enough, Record)
+    assert len(enough.jobs) == 1
+    again = consider_cycle((QUIET, 75 + 24), serving(), PLAN)
+    assert isinstance(again, Record)
+    assert not again.jobs
+
+
+def test_two_cycles_never_run_at_once() -> None:
+    """The second is told why it does not start."""
+    running = kept(start_cycle((START, 75), shadowed()))
+    second = start_cycle((StartCycle(**asked("second")), 75), running)
+    assert isinstance(second, Skip)
+    assert second.answer == Started(cycle_id="", reason="a cycle is running")
+    quiet = consider_cycle((QUIET, 500), running, PLAN)
+    assert isinstance(quiet, Record)
+    assert not quiet.jobs
+
+
+def test_without_a_model_there_is_nothing_to_start_from() -> None:
+    """The answer says so."""
+    decision = start_cycle((START, 75), None)
+    assert isinstance(decision, Skip)
+    assert "no model is registered" in decision.reason
+
+
+def test_an_added_model_is_in_shadow_once_its_package_is_published() -> None:
+    """Nothing is said before the model repository has it, and it is not called proven."""
+    added = add_model((AddModel(**asked("add"), package="1" * 64), OFFERED), None, PLAN)
+    assert isinstance(added, Record)
+    assert not added.emit
+    assert len(added.deliver) == 1
+    assert added.answer == Moved(version=1)
+    said = published(answered(1), added.state, PLAN, SIGN)
+    assert isinstance(said, Record)
+    assert [(one.stage, one.release) for one in said.emit if isinstance(one, ModelReleased)] == [("shadow", 1)]
+    assert stages(kept(said)) == {1: "shadow"}
+
+
+def test_the_same_weights_are_registered_once() -> None:
+    """Another command with the same package gets the version that is there."""
+    again = add_model((AddModel(**asked("add-2"), package="1" * 64), OFFERED), shadowed(), PLAN)
+    assert isinstance(again, Skip)
+    assert again.answer == Moved(version=1)
+
+
+def test_a_package_that_is_not_in_order_is_refused_with_its_reason() -> None:
+    """Whoever offers it can repair it."""
+    decision = add_model((AddModel(**asked("add"), package="1" * 64), Offered(reason="model.onnx is missing")), None, PLAN)
+    assert isinstance(decision, Skip)
+    assert decision.answer == Moved(version=0, reason="model.onnx is missing")
+
+
+def test_a_candidate_that_passed_serves_once_it_is_published_and_its_elders_retire() -> None:
+    """The new version is said first, so that something serves at every moment."""
+    trained = end_cycle(ended(START), kept(start_cycle((START, 75), shadowed())), PLAN, SIGN)
+    assert isinstance(trained, Record)
+    assert [type(one) for one in trained.emit] == [ModelTrained]
+    said = published(answered(2), trained.state, PLAN, SIGN)
+    assert isinstance(said, Record)
+    assert [(one.version, one.stage) for one in said.emit if isinstance(one, ModelReleased)] == [
+        (2, "production"), (1, "retired"),
+    ]
+    assert kept(said).cycles[-1].state == "released"
+
+
+def test_a_candidate_that_failed_is_kept_with_the_reason_and_reaches_nobody() -> None:
+    """No publication, no release, a signed record, and its number is not used again."""
+    book = kept(start_cycle((START, 75), shadowed()))
+    decision = end_cycle(ended(START, passed=False), book, PLAN, SIGN)
+    assert isinstance(decision, Record)
+    assert not decision.deliver
+    after = kept(decision)
+    assert stages(after) == {1: "shadow", 2: "candidate"}
+    assert after.cycles[-1].state == "gated-out"
+    assert after.records[-1].reason == "the gate was not passed"
+    assert after.next_number() == 3
+
+
+def test_a_cycle_that_could_not_run_says_why() -> None:
+    """No version comes of it, and the next may start."""
+    broken = replace(ended(START), succeeded=False, reason="the acceptance set has 3 cases")
+    after = kept(end_cycle(broken, kept(start_cycle((START, 75), shadowed())), PLAN, SIGN))
+    assert (after.cycles[-1].state, after.cycles[-1].evidence) == ("failed", ("the acceptance set has 3 cases",))
+    assert after.running() is None
+
+
+def test_no_gate_no_promotion() -> None:
+    """Neither a model from outside nor a failed candidate reaches a patient by hand."""
+    for stage in ("canary", "production"):
+        decision = promote(Promote(**asked("promote"), version=1, stage=stage), shadowed(), PLAN, SIGN)
+        assert isinstance(decision, Skip)
+        assert decision.answer == Moved(version=0, reason="version 1 has passed no gate")
+
+
+def test_a_package_that_cannot_be_published_is_not_released() -> None:
+    """The cycle says so, and the version stays a candidate."""
+    book = kept(end_cycle(ended(START), kept(start_cycle((START, 75), shadowed())), PLAN, SIGN))
+    failed = replace(answered(2, "quarantined"), reason="version 2 is already there with other weights")
+    after = published(failed, book, PLAN, SIGN)
+    assert isinstance(after, Record)
+    assert not after.emit
+    assert stages(kept(after)) == {1: "shadow", 2: "candidate"}
+    assert kept(after).cycles[-1].state == "failed"
+
+
+def second_release() -> Book:
+    """Return a book whose third version followed the second into production."""
+    command = StartCycle(**asked("start-3"))
+    book = kept(end_cycle(ended(command, 3), kept(start_cycle((command, 100), serving())), PLAN, SIGN))
+    return kept(published(answered(3), book, PLAN, SIGN))
+
+
+def test_a_rollback_brings_the_version_before_back_at_once() -> None:
+    """And retires the one that is rolled back; nothing else moves."""
+    book = second_release()
+    assert stages(book) == {1: "retired", 2: "retired", 3: "production"}
+    decision = roll_back(Rollback(**asked("back")), book, PLAN, SIGN)
+    assert isinstance(decision, Record)
+    assert not decision.deliver
+    assert stages(kept(decision)) == {1: "retired", 2: "production", 3: "retired"}
+
+
+def test_there_is_nothing_behind_the_first_version() -> None:
+    """A rollback then answers why nothing moves."""
+    assert isinstance(roll_back(Rollback(**asked("back")), serving(), PLAN, SIGN), Skip)
+
+
+def test_every_stage_change_leaves_a_signed_record() -> None:
+    """One per change and candidate, genuine under the site's key and no other."""
+    book = kept(roll_back(Rollback(**asked("back")), second_release(), PLAN, SIGN))
+    assert all(one.genuine(SIGN) and not one.genuine(signer(b"other" * 9)) for one in book.records)
+    assert len({one.record_id for one in book.records}) == len(book.records)
+    assert [(one.version, one.stage) for one in book.records] == [
+        (1, "shadow"), (2, "candidate"), (2, "production"), (1, "retired"), (3, "candidate"), (3, "production"),
+        (2, "retired"), (2, "production"), (3, "retired"),
+    ]
+    assert {one.plan_sha256 for one in book.records} == {PLAN.sha256}
+
+
+def test_releases_count_up_so_that_the_higher_holds() -> None:
+    """Every said change has a number of its own."""
+    assert second_release().release == 5
+
+
+def test_a_version_knows_the_case_by_pseudonym_only() -> None:
+    """What is pooled keeps its purpose and its patient's key."""
+    known = case(pooled())
+    assert (known.case_id, known.pooled_as, known.patient) == (CASE, "pool", "p-3f9a")
+    assert isinstance(serving().versions[0], Version)
