@@ -1,0 +1,1 @@
+"""Where the worklist meets the outside: page, gRPC, Postgres, pictures."""

@@ -1,0 +1,222 @@
+"""A case as the reading room keeps it: one row, a part for each thing that was said of it.
+
+Each part holds the newest that was said, by the sayer's own count, and no part depends on another: so the topics may
+arrive in any order. What follows from several parts together (matched, shown, listed) is worked out when it is asked for.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from radloop.events.common import Code, Identity, Order, Patient, Study
+from radloop.events.prediction import Prediction
+from radloop.events.reading import FindingAnswer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imaged:
+    """The study at its newest revision; `purpose` is empty for live work, else pool, acceptance or gate."""
+
+    study: Study
+    revision: int
+    matched: bool
+    unmatched_reason: str = ""
+    purpose: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ordered:
+    """The order as ingestion last told it; `present` is false where the order went to another case (a join, or its undoing)."""
+
+    order: Order
+    patient: Patient
+    order_revision: int
+    present: bool = True
+    joined: bool | None = None
+    """Whether the last word on a join was a join (true), its undoing (false), or there was none (None)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """What a model said of a revision, under the id of the event that said so."""
+
+    prediction_id: str
+    prediction: Prediction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unread:
+    """Why no model read a revision."""
+
+    revision: int
+    reason: str
+    refused: bool
+    at: datetime
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where triage put the case, and why."""
+
+    triage_revision: int
+    urgency: str
+    priority: str
+    arrived_at: datetime
+    read_by: datetime
+    reasons: tuple[str, ...] = ()
+    guards: tuple[str, ...] = ()
+    lifted: bool = False
+    abstained: bool = False
+    undone: bool = False
+    prediction_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """Who opened the case first, and when."""
+
+    reader: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One reader's answer, or (kind taken-back) the end of one."""
+
+    verdict_id: str
+    reader: str
+    kind: str
+    answers: tuple[FindingAnswer, ...]
+    revision: int
+    at: datetime
+    prediction_id: str = ""
+    request_id: str = ""
+    takes_back: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The last thing that became of one kind of message to one receiver."""
+
+    delivery_id: str
+    receiver: str
+    kind: str
+    outcome: str
+    at: datetime
+    reason: str = ""
+    priority_code: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A wish for an answer; `ai_hidden` marks the audit slice."""
+
+    request_id: str
+    finding: Code
+    drawn: str
+    expires_at: datetime
+    ai_hidden: bool
+    pooled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A row of the reading room. The last five fields are worked out from the others by `placed`, for the list's queries."""
+
+    case_id: str
+    site: str
+    ordered: Ordered | None = None
+    imaged: Imaged | None = None
+    read: Read | None = None
+    unread: Unread | None = None
+    place: Place | None = None
+    opened: Opened | None = None
+    signed_at: datetime | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    results: tuple[Result, ...] = ()
+    requests: tuple[Request, ...] = field(default=())
+    standing: str = "expected"
+    stat: bool = False
+    read_by: datetime | None = None
+    accession: str = ""
+    asked_until: datetime | None = None
+
+    @property
+    def order(self) -> Order | None:
+        """The order this case answers, None where it has none (any more)."""
+        return self.ordered.order if self.ordered and self.ordered.present else None
+
+    @property
+    def matched(self) -> bool:
+        """Whether order and study belong together; the last word on a join overrules what the study said of itself."""
+        if self.imaged is None or (self.ordered and self.ordered.joined is False):
+            return False
+        return self.imaged.matched or bool(self.ordered and self.ordered.joined)
+
+    @property
+    def patient(self) -> Patient | None:
+        """Who this is: as the order names them where it is matched, else as the images do."""
+        images = self.imaged.study.patient if self.imaged else None
+        orders = self.ordered.patient if self.ordered and self.ordered.present else None
+        return (orders or images) if self.imaged is None or self.matched else images
+
+    @property
+    def accession_number(self) -> Identity | None:
+        """The accession number, from the order, else from the images."""
+        told = self.order.accession if self.order and (self.matched or self.imaged is None) else None
+        return told or (self.imaged.study.accession if self.imaged else None)
+
+    @property
+    def revision(self) -> int:
+        """The study's revision, 0 while there are no images."""
+        return self.imaged.revision if self.imaged else 0
+
+    @property
+    def current(self) -> Read | None:
+        """What a model said of the study as it is now, None where nobody has (yet)."""
+        return self.read if self.read and self.read.prediction.revision == self.revision else None
+
+    @property
+    def why_unread(self) -> str:
+        """Why no model read the study as it is now; empty where one did, or may still."""
+        failed = self.unread
+        return failed.reason if failed and failed.revision == self.revision and self.current is None else ""
+
+    @property
+    def answers(self) -> tuple[Verdict, ...]:
+        """The verdicts that stand, oldest first."""
+        ended = {one.takes_back for one in self.verdicts if one.kind == "taken-back"}
+        return tuple(one for one in self.verdicts if one.kind != "taken-back" and one.verdict_id not in ended)
+
+    @property
+    def open_requests(self) -> tuple[Request, ...]:
+        """The review requests that nobody has answered."""
+        answered = {one.request_id for one in self.answers}
+        return tuple(one for one in self.requests if one.request_id not in answered)
+
+
+def placed(case: Case) -> Case:
+    """Return the case with the columns worked out by which the list is asked for."""
+    accession = case.accession_number
+    place = case.place
+    return replace(
+        case,
+        standing=_standing(case),
+        stat=place is not None and place.urgency == "stat",
+        read_by=place.read_by if place else None,
+        accession=accession.value if accession else "",
+        asked_until=max((one.expires_at for one in case.open_requests), default=None),
+    )
+
+
+def _standing(case: Case) -> str:
+    """Say where a case stands: expected (no images yet), earlier (backfilled), cancelled, signed, or waiting."""
+    if case.imaged is None:
+        return "expected"
+    if case.imaged.purpose:
+        return "earlier"
+    if case.signed_at is not None:
+        return "signed"
+    if case.matched and case.order and case.order.status == "cancelled":
+        return "cancelled"
+    return "waiting"
