@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def test_the_look_for_leaks_bites(leaky: str) -> None:
     assert leaky in leaks(images, truth)
 
 
-def leaks(images: list[Dataset], truth: list[bool]) -> set[str]:
+def leaks(images: Sequence[Dataset], truth: list[bool]) -> set[str]:
     """Return the tags of which some character position, or the mere presence, tells the two classes apart."""
     found: set[str] = set()
     for keyword in {element.keyword for image in images for element in image} - {"PixelData"}:

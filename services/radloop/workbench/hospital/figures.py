@@ -81,7 +81,7 @@ def failures(figures: Mapping[str, float], required: Required, problems: Sequenc
     """Return what does not hold, in words; empty where everything does."""
     wrong = [f"{name} is {figures[name]:g}, not 0" for name in _NONE if figures[name]]
     if figures["reports_in_ehr"] != figures["read_by_model"]:
-        wrong.append(f"{figures['reports_in_ehr']:g} reports in the EHR for {figures['read_by_model']:g} cases read")
+        wrong.append(f"reports_in_ehr is {figures['reports_in_ehr']:g} for {figures['read_by_model']:g} cases read")
     if required.labels_asked is not None and figures["labels_asked"] != required.labels_asked:
         wrong.append(f"labels_asked is {figures['labels_asked']:g}, not {required.labels_asked}")
     wrong += [
