@@ -5,6 +5,7 @@ from pathlib import Path
 
 from radloop.events.wire import Wire
 from radloop.kit import room
+from radloop.kit.clock import SystemClock
 from radloop.kit.deliveries import Check
 from radloop.kit.room import Furnishing, Room
 from radloop.kit.runner import Runner
@@ -20,10 +21,11 @@ from radloop.publishing.ports import Receiver
 
 def build(settings: Settings) -> Room:
     """Put the room together."""
+    clock = SystemClock()
     token = settings.ehr_token.get_secret_value()
     client = Ehr(settings.ehr, token=token, timeout=settings.timeout_seconds) if settings.ehr else None
-    ehr: Receiver = EhrReceiver(client, LOOK_UP)
-    ris: Receiver = RisReceiver(settings.ris_address(), settings.site, settings.timeout_seconds)
+    ehr: Receiver = EhrReceiver(client, LOOK_UP, clock)
+    ris: Receiver = RisReceiver(settings.ris_address(), settings.site, settings.timeout_seconds, clock)
 
     def furnish(_: Runner) -> Furnishing:
         return Furnishing(

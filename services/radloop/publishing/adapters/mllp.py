@@ -7,9 +7,11 @@ import socket
 from datetime import UTC
 from typing import Final
 
+from radloop.kit.clock import Clock
 from radloop.kit.deliveries import Answer
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Deliver
+from radloop.publishing.adapters.away import Away
 from radloop.standards.hl7.answer import Answer as Said
 from radloop.standards.hl7.answer import read_answer
 from radloop.standards.hl7.errors import Hl7Error
@@ -24,27 +26,22 @@ ANSWER_LIMIT: Final = 1024 * 1024
 class RisReceiver:
     """Sends one message per connection, so that an answer never belongs to another message."""
 
-    def __init__(self, address: tuple[str, int] | None, site: str, timeout: float = 10.0) -> None:
+    def __init__(self, address: tuple[str, int] | None, site: str, timeout: float, clock: Clock) -> None:
         """Take host and port, None where no RIS is configured; the time-out in seconds holds for each step."""
         self._address, self._origin, self._timeout = address, Origin(site, "", UTC), timeout
-        self._away = ""
+        self._away = Away(clock)
 
     def send(self, delivery: Deliver) -> Answer:
         """Send and wait for the answer: delivered with XR, refused with UX; see ports.Receiver."""
-        if self._address is None:
-            raise Transient("no RIS is configured: set RADLOOP_PUBLISHING_RIS")
-        try:
+        with self._away.watching():
+            if self._address is None:
+                raise Transient("no RIS is configured: set RADLOOP_PUBLISHING_RIS")
             raw = self._exchange(self._address, delivery.body)
-            said = self._read(raw, control_id(delivery.key))
-        except Transient as away:
-            self._away = away.reason
-            raise
-        self._away = ""
-        return _judged(said, raw)
+            return _judged(self._read(raw, control_id(delivery.key)), raw)
 
     def ready(self) -> str:
         """Say why the RIS is away, empty where it is not known to be."""
-        return self._away
+        return self._away.reason
 
     def _exchange(self, address: tuple[str, int], message: bytes) -> bytes:
         deframer = Deframer(ANSWER_LIMIT)

@@ -1,0 +1,34 @@
+"""Whether a receiver is away, as readiness says it: known by the last try, and forgotten when nobody tries any more."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from radloop.kit.clock import Clock
+from radloop.kit.errors import Transient
+
+FORGOTTEN_AFTER_S: Final = 60.0
+"""Longer than the longest pause between two tries of a waiting delivery: silence means that nothing waits."""
+
+
+class Away:
+    """The reason why the last try failed."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._reason, self._until = "", 0.0
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Note how a try ends."""
+        try:
+            yield
+        except Transient as away:
+            self._reason, self._until = away.reason, self._clock.monotonic() + FORGOTTEN_AFTER_S
+            raise
+        self._reason = ""
+
+    @property
+    def reason(self) -> str:
+        """Why the receiver is away, empty where it is not known to be."""
+        return self._reason if self._clock.monotonic() < self._until else ""
