@@ -1,6 +1,7 @@
 """What tests of every kind share: a real Postgres for the run, a fresh database for each test that asks for one."""
 
 import itertools
+import os
 import socket
 import subprocess
 import sys
@@ -13,6 +14,12 @@ import psycopg
 import pytest
 
 _numbers = itertools.count(1)
+
+# Data and tools from outside lie beside the checkout, unless the environment names another place.
+for _name, _folder in (("RADLOOP_DATA", "data"), ("RADLOOP_TOOLS", "tools")):
+    _beside = Path(__file__).parents[2] / "shared" / _folder
+    if _beside.is_dir():
+        os.environ.setdefault(_name, str(_beside))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT_SEED = 7
+# Beside a checkout; where there is none, phantoms are drawn.
+DATA = Path("../shared/data")
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -23,7 +25,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print the figures as the last line")
     parser.add_argument("--phantoms", action="store_true", help="drawn phantoms, even where there are radiographs")
     parser.add_argument(
-        "--data", type=Path, default=os.environ.get("RADLOOP_DATA") or None, help="folder of radiographs (RADLOOP_DATA)",
+        "--data", type=Path, default=os.environ.get("RADLOOP_DATA") or DATA, help="folder of radiographs (RADLOOP_DATA; %(default)s)",
     )
     parser.add_argument(
         "--home", type=Path, default=os.environ.get("RADLOOP_HOME") or ".radloop",
