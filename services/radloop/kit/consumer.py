@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 PARK_AFTER_S = 10.0
 LANES = 4
+JOIN_S = 15.0
 
 
 class Consumer:
@@ -36,6 +37,8 @@ class Consumer:
         self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="lane")
         self._kafka: KafkaConsumer | None = None
         self._seen_partitions: set[Any] = set()
+        self._joined = False
+        self._join_by = 0.0
         self.worker = Worker("consumer", self._turn)
         self.parked = Worker("parked", self._try_parked)
 
@@ -59,13 +62,16 @@ class Consumer:
             return ""
         if self.worker.away:
             return self.worker.away
-        return "" if self._kafka is not None else "joining its consumer group"
+        return "" if self._joined else "joining its consumer group"
 
     def _turn(self) -> float:
         if self._kafka is None:
             self._kafka = self._broker.consumer(self._runner.store.room, self._instance, self._topics)
+            self._join_by = self._clock.monotonic() + JOIN_S
         try:
             polled = self._kafka.poll(timeout_ms=200, max_records=200)
+            # A member without partitions (more members than partitions) counts as joined after a while.
+            self._joined = self._joined or bool(self._kafka.assignment()) or self._clock.monotonic() > self._join_by
             if polled:
                 self._settle_all(self._kafka, polled)
                 self._commit(self._kafka)
@@ -87,7 +93,7 @@ class Consumer:
                 self._kafka.close(timeout_ms=2_000)
             except KafkaError as lost:
                 log.info("left the group without a word", extra={"reason": type(lost).__name__})
-            self._kafka = None
+            self._kafka, self._joined = None, False
 
     def _settle_all(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Settle a batch, one lane per key; keep polling (paused) as long as a dependency is away."""
