@@ -197,6 +197,9 @@ def publish(package: Files, repository: Path) -> Path:
                 raise Permanent(msg)
             return target
         home.mkdir(parents=True, exist_ok=True)
+        # What a killed publisher of this version left; one version has one publisher at a time.
+        for left in repository.glob(f".{says.model}-{says.version}-*"):
+            shutil.rmtree(left)
         staged = Path(tempfile.mkdtemp(prefix=f".{says.model}-{says.version}-", dir=repository))
         staged.chmod(0o755)
         for name in set(package) - set(_OF_THE_MODEL):
@@ -214,8 +217,3 @@ def publish(package: Files, repository: Path) -> Path:
         raise Transient(msg) from away
     return target
 
-
-def withdraw_leftovers(repository: Path) -> None:
-    """Remove what a killed publisher left under dot-names."""
-    for left in repository.glob(".*-*-*"):
-        shutil.rmtree(left, ignore_errors=True)
