@@ -145,10 +145,15 @@ def settle(cause: Input, case: Case, policy: Policy, emit: tuple[Event, ...] = (
 
 def tell_ehr(cause: Input, case: Case, policy: Policy) -> tuple[Case, tuple[Deliver, ...]]:
     """Send the report that is wanted if it is another than was said; ask first for what it refers to."""
+    number = case.number + 1
+    late = report.withheld(case)
+    if late is not None:
+        body = transaction(report.result(case, late, report.question(late, policy.systems), cause.at))
+        case = replace(case, withheld=late.reading_id, number=number)
+        return case, (_deliver(case, REPORT, f"report:{number}", body, number),)
     said = report.wanted(case)
     if said is None or said == case.said:
         return case, ()
-    number = case.number + 1
     question = report.question(said, policy.systems)
     known = case.references if case.references and case.references.bare == question else question
     if not (said.withdrawn or known.complete or case.looked_for == number):
@@ -211,7 +216,8 @@ def _reported(command: DeliveryAnswered, case: Case) -> Case:
     """Keep what stands at the EHR; what was superseded was never said."""
     newest = command.delivery.revision == case.number
     if command.outcome == "superseded":
-        return replace(case, said=case.standing) if newest else case
+        withheld = case.said.reading_id if case.said else case.withheld
+        return replace(case, said=case.standing, withheld=withheld) if newest else case
     standing = case.said if newest and command.outcome == "delivered" else case.standing
     return replace(case, stands=True, standing=standing)
 

@@ -138,6 +138,24 @@ def test_what_may_not_be_published_is_not(inputs: tuple[Input, ...]) -> None:
     assert Story().hear(*inputs).sent == []
 
 
+@pytest.mark.parametrize(("inputs", "reason"), [
+    ((signed(), *READ), "the report was signed"),
+    ((ordered(change="cancelled", status="cancelled"), completed(), predicted()), "the order was cancelled"),
+])
+def test_a_reading_that_comes_too_late_says_why_it_has_no_report(inputs: tuple[Input, ...], reason: str) -> None:
+    """Superseded before its first try, once, with the reason; nothing is asked of the EHR."""
+    story = Story().hear(*inputs, opened())
+    assert [(said.kind, said.outcome, said.reason) for said in story.said] == [("report", "superseded", reason)]
+
+
+def test_a_signature_while_the_ehr_is_asked_says_so() -> None:
+    """Whatever the moment, a reading without a report has a reason."""
+    story = Story(answers=False).hear(*READ, signed())
+    story.hear(answered(story.waiting.pop(0), answer=FOUND.write())).deliver()
+    assert story.sent == []
+    assert [said.outcome for said in story.said] == ["superseded"]
+
+
 def test_an_unmatched_study_is_published_when_it_finds_its_order() -> None:
     """The join comes later, and the report then."""
     from dataclasses import replace

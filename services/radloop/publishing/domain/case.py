@@ -69,8 +69,9 @@ class Triage:
 class Case:
     """The facts first; below them what was said outside, which depends on when they came.
 
-    `said` is the report as last decided, `standing` as the EHR last took it; `stands` whether anything of ours may be
-    there; `references` what the EHR answered when it was last asked, for which report, and whether it is being asked.
+    `said` is the report as last decided, `standing` as the EHR last took it; `withheld` names the reading whose report was
+    not sent any more; `stands` says whether anything of ours may be at the EHR; `references` is what the EHR answered when
+    it was last asked, `looked_for` the report it was asked for, `looking` whether it is being asked now.
     """
 
     case_id: str
@@ -93,6 +94,7 @@ class Case:
     number: int = field(default=0, metadata={"counter": True})
     said: Said | None = field(default=None, metadata={"counter": True})
     standing: Said | None = field(default=None, metadata={"counter": True})
+    withheld: str = field(default="", metadata={"counter": True})
     stands: bool = field(default=False, metadata={"counter": True})
     references: Lookup | None = field(default=None, metadata={"counter": True})
     looked_for: int = field(default=0, metadata={"counter": True})

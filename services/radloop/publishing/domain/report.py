@@ -34,6 +34,15 @@ def wanted(case: Case) -> Said | None:
     return replace(fresh, withdrawn=reason)
 
 
+def withheld(case: Case) -> Said | None:
+    """Return the report of a reading that came too late for one, None where there is none or it has been told of.
+
+    It is decided all the same, so that the check before its first try says why it was never sent.
+    """
+    fresh = _fresh(case) if case.said is None and case.matched and (case.signed or case.cancelled) else None
+    return None if fresh is None or fresh.reading_id == case.withheld else fresh
+
+
 def withdrawal(case: Case) -> str:
     """Say why nothing of this case may stand, empty where it may."""
     if case.cancelled:

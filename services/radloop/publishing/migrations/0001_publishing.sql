@@ -19,6 +19,7 @@ create table publication (
     number integer not null,
     said jsonb,
     standing jsonb,
+    withheld text not null,
     stands boolean not null,
     "references" jsonb,
     looked_for integer not null,

@@ -119,13 +119,14 @@ class Ris:
 
     def _decide(self, heard: dict[str, str], control: str, now: datetime) -> tuple[bytes, Heard]:
         own = f"RIS{len(self._log):08d}"
-        priority = heard.get("TQ1-9") or heard.get("OBR-27", "").split("^")[-1]
+        priority = heard.get("TQ1-9", "").split("^")[0] or heard.get("OBR-27", "").split("^")[-1]
+        placer, filler = (heard.get(field, "").split("^")[0] for field in ("ORC-2", "ORC-3"))
         if not heard.get("MSH-9", "").startswith("ORM^O01") or heard.get("ORC-1") != "XO" or not heard.get("ORC-2"):
             reply = refusal_message(heard, "AR", "not a change of an order", own, now, self._envelope)
-            return reply, Heard(control, heard.get("ORC-2", ""), heard.get("ORC-3", ""), priority, "AR", now)
+            return reply, Heard(control, placer, filler, priority, "AR", now)
         accepted = float(self._rng.random()) >= self._refuses
         reply = answer_message(heard, accepted, own, now, self._envelope)
-        return reply, Heard(control, heard["ORC-2"], heard.get("ORC-3", ""), priority, "XR" if accepted else "UX", now)
+        return reply, Heard(control, placer, filler, priority, "XR" if accepted else "UX", now)
 
 
 class _Server(socketserver.ThreadingTCPServer):
