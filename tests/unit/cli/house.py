@@ -43,6 +43,11 @@ def said(seconds: float, room: str, topic: str, *, phi: bool = False) -> admin.T
                             facts="" if phi else example(topic))
 
 
+def quarantined(item: str) -> admin.QuarantinedItem:
+    return admin.QuarantinedItem(id=item, source="door:system", input_id="m1", type="HearMessage", reason="MSH-10 is missing",
+                                 attempts=1, at=after(0), state="waiting", payload=b"MSH|bad")
+
+
 class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServicer, retraining_rpc.RetrainingServiceServicer,
             triage_rpc.TriageServiceServicer):
     """All rooms behind one door; each test furnishes what it asks for."""

@@ -11,7 +11,7 @@ import pytest
 from radloop.cli.addresses import ROOMS
 from radloop.cli.main import main, parser
 from radloop.v1 import admin_service_pb2 as admin
-from tests.unit.cli.house import CASE, START, House, after, example, opened, said
+from tests.unit.cli.house import CASE, START, House, after, example, opened, quarantined, said
 
 
 @pytest.fixture
@@ -111,8 +111,7 @@ def test_an_unknown_accession_is_a_sentence(house: House, capsys: pytest.Capture
 @pytest.fixture
 def held(house: House) -> House:
     """Put one message into one room's quarantine (which is every room's here: pick by --room)."""
-    house.held = [admin.QuarantinedItem(id="0123456789abcdef", source="door:system", input_id="m1", type="HearMessage",
-                                        reason="MSH-10 is missing", attempts=1, at=after(0), state="waiting", payload=b"MSH|bad")]
+    house.held = [quarantined("0123456789abcdef")]
     return house
 
 
