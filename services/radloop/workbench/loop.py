@@ -122,7 +122,7 @@ class Loop:
         started, reason = "", "not asked"
         deadline = time.monotonic() + 600
         while reason and time.monotonic() < deadline:
-            self.until(lambda: self._rooms.cycle().state not in {"waiting", "training"}, 600, "the cycle before ends")
+            self.until(lambda: self._rooms.cycle().state in _ENDED | {"none"}, 600, "the cycle before ends")
             started, reason = self._rooms.start_cycle(MODEL, self._id(f"{name} {time.monotonic_ns()}"))
             if reason:
                 self._teller.now(f"the cycle waits: {reason}")

@@ -71,7 +71,7 @@ class Reckoning:
     def _case(self, case: str, row: Row | None, rejected: bool) -> Played:
         reports = tuple(report.status for report in self.chart.of_case(case))
         facts = () if reports else self.rooms.trace("publishing", case)
-        closed = any(fact.kind == "delivered" and "superseded" in fact.detail for fact in facts)
+        closed = any(fact.what == "ehr report" and "superseded" in fact.detail for fact in facts)
         predicted = row is not None and bool(row.model)
         reason = "" if reports else "signed first" if closed else "" if predicted else "no version served"
         return Played(case, predicted, closed, rejected, reports, reason)
