@@ -11,9 +11,9 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from radloop.kit.errors import Permanent
+from radloop.kit.errors import Permanent, Transient
 from radloop.kit.kafka import topics
-from radloop.kit.runner import Runner
+from radloop.kit.runner import Parked, Runner
 from radloop.v1 import admin_service_pb2 as pb
 from radloop.v1 import admin_service_pb2_grpc as rpc
 
@@ -77,8 +77,7 @@ class Admin(rpc.AdminServiceServicer):
         """Run the handler again on the stored bytes; what fails again is quarantined again, as a new row."""
         with self._runner.store.connection() as connection:
             row: Any = connection.execute(
-                "update quarantine set state = 'retried', ended_at = now() where id::text = %s and state = 'waiting'"
-                " returning route, type, source, headers, payload", (request.id,),
+                "select route, type, source, headers, payload from quarantine where id::text = %s and state = 'waiting'", (request.id,),
             ).fetchone()
         if row is None:
             raise Permanent("nothing of that id waits in quarantine")
@@ -86,13 +85,12 @@ class Admin(rpc.AdminServiceServicer):
         try:
             outcome = self._runner.retry(route, self._runner.read(type_name, source, headers, bytes(payload)))
         except Permanent as still:
-            self._back(request.id)
             raise Permanent(f"it still cannot be read: {still.reason}") from still
-        return pb.RetryQuarantinedResponse(outcome=outcome.kind + (f": {outcome.reason}" if outcome.reason else ""))
-
-    def _back(self, row_id: str) -> None:
+        except Parked:
+            raise Transient("an earlier input of the same case is still waiting") from None
         with self._runner.store.connection() as connection:
-            connection.execute("update quarantine set state = 'waiting', ended_at = null where id::text = %s", (row_id,))
+            connection.execute("update quarantine set state = 'retried', ended_at = now() where id::text = %s", (request.id,))
+        return pb.RetryQuarantinedResponse(outcome=outcome.kind + (f": {outcome.reason}" if outcome.reason else ""))
 
     def DiscardQuarantined(self, request: pb.DiscardQuarantinedRequest, context: grpc.ServicerContext) -> pb.DiscardQuarantinedResponse:  # noqa: ARG002, N802 - gRPC's shape
         """Give up on it; the row stays, with the reason."""

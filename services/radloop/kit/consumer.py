@@ -161,6 +161,8 @@ class Consumer:
                 self._park(arrived, "waits behind an earlier one")
                 return
             except Transient as away:
+                if self._runner.fuse.open:
+                    raise  # nothing is wrong with this input: wait with all others, and park none of them
                 if self._clock.monotonic() - started > PARK_AFTER_S or self.worker.stopping:
                     self._park(arrived, away.reason)
                     return

@@ -6,6 +6,7 @@ exception is an attempt, and after five the input is quarantined. The fuse opens
 
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -162,7 +163,12 @@ class Runner:
                 self.fuse.blow(arrived.seen.subject)
                 reason = f"{type(surprise).__name__} in {route.name}"
                 attempts = attempts or self.store.attempt(route.name, arrived.seen.id, reason)
-                log.exception("unforeseen", extra={"route": route.name, "input": arrived.seen.id, "attempt": attempts})
+                log.error(
+                    "unforeseen", extra={
+                        "route": route.name, "input": arrived.seen.id, "attempt": attempts, "error": type(surprise).__name__,
+                        "where": places(surprise),
+                    },
+                )
                 if attempts < ATTEMPTS:
                     raise
                 outcome = self._bury(route, arrived, reason, attempts)
@@ -251,8 +257,20 @@ class Runner:
         telemetry.count("radloop_quarantined_total", route="unread")
 
     def retry(self, route_name: str, arrived: Arrived) -> Outcome:
-        """Run the handler again on a quarantined input, after repair: its claim is given back first."""
+        """Run the handler again on a quarantined input, after repair: its claim is given back first.
+
+        What has succeeded meanwhile keeps its claim, so that a second retry has no second effect.
+        """
         with self.store.connection() as connection:
-            connection.execute("delete from inbox where route in (%s, 'unread') and input_id = %s", (route_name, arrived.seen.id))
+            connection.execute(
+                "delete from inbox where route in (%s, 'unread') and input_id = %s and outcome in ('rejected', 'quarantined')",
+                (route_name, arrived.seen.id),
+            )
             connection.execute("delete from attempt where route = %s and input_id = %s", (route_name, arrived.seen.id))
         return self.settle_stubbornly(arrived)
+
+
+def places(surprise: BaseException) -> list[str]:
+    """Return where an exception passed, innermost last; never its message, which may repeat a patient's data."""
+    frames = traceback.extract_tb(surprise.__traceback__)
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
