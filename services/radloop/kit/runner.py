@@ -163,7 +163,7 @@ class Runner:
                 self.fuse.blow(arrived.seen.subject)
                 reason = f"{type(surprise).__name__} in {route.name}"
                 attempts = attempts or self.store.attempt(route.name, arrived.seen.id, reason)
-                log.error(
+                log.error(  # noqa: TRY400 - a traceback repeats the message, which may repeat a patient's data
                     "unforeseen", extra={
                         "route": route.name, "input": arrived.seen.id, "attempt": attempts, "error": type(surprise).__name__,
                         "where": places(surprise),
