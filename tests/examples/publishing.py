@@ -5,9 +5,7 @@ from dataclasses import replace
 from examples.shared import CASE, PATIENT, PNEUMONIA, READER, SITE, at, completed, envelope, order, ordered, predicted
 
 from radloop.events.common import Actor
-from radloop.events.model import ModelReleased
 from radloop.events.order import CaseJoined
-from radloop.events.prediction import PredictionFailed
 from radloop.events.reading import CaseOpened, FindingAnswer, VerdictRecorded
 from radloop.events.report import ReportSigned
 from radloop.events.triage import CaseTriaged
@@ -68,15 +66,10 @@ def answered(delivery: Deliver, outcome: str = "delivered", answer: bytes = b"",
 
 
 INPUTS = (
-    ModelReleased(
-        **envelope("released", 0, "chest"), model="chest", version=2, stage="production", previous_stage="shadow", canary_share=1.0,
-        change_record="c", weights_sha256="d" * 64, release=3, released_at=at(0),
-    ),
     ordered(),
     joined(),
     completed(),
     predicted(),
-    PredictionFailed(**envelope("failed", 67, OTHER), revision=1, reason="PatientAge is outside 0 to 18 years", refused=True),
     triaged(),
     answered(
         Deliver(key=f"{CASE}:look-up", receiver="ehr", subject=CASE, kind="look-up", body=b"", content_type="", revision=1),

@@ -6,9 +6,8 @@ from datetime import date
 from functools import partial
 from math import isfinite
 
-from radloop.events.model import ModelReleased
 from radloop.events.order import CaseJoined, OrderRecorded
-from radloop.events.prediction import PredictionFailed, PredictionMade
+from radloop.events.prediction import PredictionMade
 from radloop.events.publishing import ResultPublished
 from radloop.events.reading import CaseOpened, VerdictRecorded
 from radloop.events.report import ReportSigned
@@ -17,7 +16,6 @@ from radloop.events.triage import CaseTriaged
 from radloop.kit.flow import Decision, Deliver, DeliveryAnswered, Event, Input, Record, Reject, Route, Skip, caused_by, on
 from radloop.publishing.domain import priority, report
 from radloop.publishing.domain.case import SERVING, Case, Images, Triage, Verdict
-from radloop.publishing.domain.release import Release
 from radloop.publishing.domain.said import Raised
 from radloop.standards.fhir.lookup import Lookup
 from radloop.standards.fhir.results import CONTENT_TYPE, transaction
@@ -80,14 +78,6 @@ def take_prediction(event: PredictionMade, case: Case | None, policy: Policy) ->
     return settle(event, case.read(event.prediction, event.id), policy)
 
 
-def take_failure(event: PredictionFailed, case: Case | None) -> Decision[Case]:
-    """No model read it: nothing to publish, and the case says why."""
-    case = case or Case(case_id=event.subject, site=event.site)
-    if event.revision < case.failed_revision:
-        return Skip("superseded by a newer revision")
-    return Record(replace(case, site=event.site, failed_revision=event.revision, failure=event.reason))
-
-
 def take_place(event: CaseTriaged, case: Case | None, policy: Policy) -> Decision[Case]:
     """A lift is asked of the RIS, its undoing gives back the clinician's own priority; an abstention shows in the report."""
     case = case or Case(case_id=event.subject)
@@ -124,15 +114,6 @@ def take_verdict(event: VerdictRecorded, case: Case | None, policy: Policy) -> D
         prediction_id=event.prediction_id, recorded_at=event.recorded_at,
     )
     return settle(event, replace(case.judged(verdict), opened=True), policy)
-
-
-def release(event: ModelReleased, known: Release | None) -> Decision[Release]:
-    """Keep which version serves since when, so that what was published can be told from it."""
-    if known and event.release <= known.release:
-        return Skip("superseded by a newer release")
-    return Record(Release(
-        model=event.subject, version=event.version, stage=event.stage, release=event.release, released_at=event.released_at,
-    ))
 
 
 def settle(cause: Input, case: Case, policy: Policy, emit: tuple[Event, ...] = ()) -> Decision[Case]:
@@ -265,18 +246,16 @@ def _change(
     return Deliver(key=key, receiver=RIS, subject=case.case_id, kind=kind, body=body, content_type=ER7, revision=number)
 
 
-def routes(policy: Policy) -> tuple[Route[Case] | Route[Release], ...]:
+def routes(policy: Policy) -> tuple[Route[Case], ...]:
     """The contents page of publishing."""
     return (
         on(OrderRecorded, partial(take_order, policy=policy), keeps=Case),
         on(CaseJoined, partial(join, policy=policy), keeps=Case),
         on(StudyCompleted, partial(take_study, policy=policy), keeps=Case),
         on(PredictionMade, partial(take_prediction, policy=policy), keeps=Case),
-        on(PredictionFailed, take_failure, keeps=Case),
         on(CaseTriaged, partial(take_place, policy=policy), keeps=Case),
         on(CaseOpened, partial(open_case, policy=policy), keeps=Case),
         on(ReportSigned, partial(sign, policy=policy), keeps=Case),
         on(VerdictRecorded, partial(take_verdict, policy=policy), keeps=Case),
-        on(ModelReleased, release, keeps=Release),
         on(DeliveryAnswered, partial(hear_answer, policy=policy), keeps=Case),
     )

@@ -83,8 +83,6 @@ class Case:
     join_revision: int = -1
     images: Images | None = None
     reading: Reading | None = None
-    failed_revision: int = 0
-    failure: str = ""
     verdict: Verdict | None = None
     taken_back: tuple[str, ...] = ()
     triage: Triage | None = None

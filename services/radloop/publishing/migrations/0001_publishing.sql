@@ -9,8 +9,6 @@ create table publication (
     join_revision integer not null,
     images jsonb,
     reading jsonb,
-    failed_revision integer not null,
-    failure text not null,
     verdict jsonb,
     taken_back jsonb not null,
     triage jsonb,
@@ -26,12 +24,4 @@ create table publication (
     looking boolean not null,
     raised jsonb,
     changes integer not null
-);
-
-create table release (
-    model text primary key,
-    version integer not null,
-    stage text not null,
-    release integer not null,
-    released_at timestamptz not null
 );
