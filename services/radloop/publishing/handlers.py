@@ -137,14 +137,14 @@ def tell_ehr(cause: Input, case: Case, policy: Policy) -> tuple[Case, tuple[Deli
         return case, ()
     question = report.question(said, policy.systems)
     known = case.references if case.references and case.references.bare == question else question
-    if not (said.withdrawn or known.complete or case.looked_for == number):
+    edited = case.said is not None and case.said.reading_id == said.reading_id and not case.said.withdrawn
+    kind = CORRECTION if said.withdrawn or edited else REPORT
+    if kind == REPORT and not known.complete and case.looked_for != number:
         if case.looking:
             return case, ()  # one request per case in flight: its answer decides anew
         asking = _deliver(case, LOOK_UP, f"look-up:{number}:{cause.id}", question.write(), number)
         return replace(case, looking=True), (asking,)
     body = transaction(report.result(case, said, known, cause.at))
-    edited = case.said is not None and case.said.reading_id == said.reading_id and not case.said.withdrawn
-    kind = CORRECTION if said.withdrawn or edited else REPORT
     return replace(case, said=said, number=number), (_deliver(case, kind, f"report:{number}", body, number),)
 
 
