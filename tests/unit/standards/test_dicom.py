@@ -99,8 +99,8 @@ def test_every_sample_is_prepared_or_refused_with_the_tag(path: Path) -> None:
         header.read(file)
         prepared = prepare_file(file, 1, IMAGENET)
     except DicomError as refused:
-        assert refused.tag.startswith("(")
-        assert refused.reason.startswith(refused.tag)
+        assert refused.tag.startswith("(")  # noqa: PT017 - either outcome is right
+        assert refused.reason.startswith(refused.tag)  # noqa: PT017 - see above
     else:
         assert prepared.shape == (3, 224, 224)
         assert prepared.dtype == np.float32
@@ -116,7 +116,7 @@ def test_damaged_files_never_raise_anything_else(noise: bytes, at: int) -> None:
         header.read(bytes(file))
         prepare_file(bytes(file), 1, IMAGENET)
     except DicomError as refused:
-        assert refused.tag
+        assert refused.tag  # noqa: PT017 - either outcome is right
 
 
 @pytest.mark.parametrize(("function", "expected"), [

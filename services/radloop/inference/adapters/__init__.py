@@ -1,0 +1,1 @@
+"""Inference's contacts with Triton, model packages, blobs, Postgres and gRPC."""

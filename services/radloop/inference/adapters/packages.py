@@ -1,0 +1,61 @@
+"""Model packages from the Triton repository's folder, each read and checked once."""
+
+import hashlib
+import threading
+from io import BytesIO
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from radloop.inference.domain.answer import Home
+from radloop.inference.ports import Described
+from radloop.kit.errors import Permanent, Transient
+from radloop.standards import package as standard
+
+
+class RepositoryPackages:
+    """Packages by model, version and released weights; a version's folder never changes once it is there."""
+
+    def __init__(self, repository: Path) -> None:
+        self._repository = repository
+        self._known: dict[tuple[str, int, str], Described] = {}
+        self._lock = threading.Lock()
+
+    def describe(self, model: str, version: int, weights_sha256: str) -> Described:
+        """Return a version's package; Permanent where it is missing, wrong, or its weights are not those released."""
+        key = (model, version, weights_sha256)
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = self._read(model, version, weights_sha256)
+            return self._known[key]
+
+    def _read(self, model: str, version: int, weights_sha256: str) -> Described:
+        folder = self._repository / model / str(version)
+        try:
+            package = standard.read(folder)
+            weights = standard.sha256_of(folder / standard.WEIGHTS_FILE)
+            home = _home(folder, package)
+        except FileNotFoundError as missing:
+            raise Permanent(f"{model} {version} is not whole: {Path(missing.filename or '').name} is missing") from missing
+        except OSError as away:
+            raise Transient(f"the model repository cannot be read: {away.strerror}") from away
+        if (package.model, package.version) != (model, version):
+            raise Permanent(f"the package of {model} {version} calls itself {package.model} {package.version}")
+        if weights != package.weights_sha256 or (weights_sha256 and weights != weights_sha256):
+            raise Permanent(f"the weights of {model} {version} are not those that were released")
+        return Described(package, home)
+
+
+def _home(folder: Path, package: standard.Package) -> Home:
+    """Return the embeddings a version knows; a version that cannot tell strangers is not used."""
+    if package.ood is None:
+        raise Permanent(f"{package.model} {package.version} has no out-of-distribution parameters")
+    data = (folder / package.ood.file).read_bytes()
+    if hashlib.sha256(data).hexdigest() != package.ood.sha256:
+        raise Permanent(f"{package.ood.file} of {package.model} {package.version} is not what its package names")
+    try:
+        with np.load(BytesIO(data), allow_pickle=False) as stored:
+            return Home(stored["mean"].astype(np.float64), stored["precision"].astype(np.float64), package.ood.threshold)
+    except (BadZipFile, KeyError, ValueError, EOFError) as broken:
+        raise Permanent(f"{package.ood.file} of {package.model} {package.version} cannot be read") from broken

@@ -1,0 +1,121 @@
+"""Where inference keeps its cases and models, and the readings that its readers take, most urgent first."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Cursor
+from psycopg.sql import SQL
+
+from radloop.inference.domain.case import CLASSES, Case, Role
+from radloop.inference.domain.model import Model
+from radloop.kit import telemetry
+from radloop.kit.store import Store
+from radloop.kit.tables import Repository, Table
+
+_CASES = Table(Case, "case_file", "case_id")
+_MODELS = Table(Model, "model", "model")
+
+
+class CasesWithReadings:
+    """Cases, and with each the readings that follow from it: a reading is wanted in the transaction that makes it so."""
+
+    def load(self, cursor: Cursor[Any], keys: tuple[str, ...]) -> Case | None:
+        """Return the case."""
+        return _CASES.load(cursor, keys)
+
+    def save(self, cursor: Cursor[Any], keys: tuple[str, ...], state: Case) -> None:
+        """Keep the case; a reading known already changes its rank at most, and none once it has ended."""
+        _CASES.save(cursor, keys, state)
+        for one in state.wanted():
+            cursor.execute(
+                "insert into reading as r (reading_id, case_id, site, role, revision, rank, arrived_at, trace)"
+                " values (%s, %s, %s, %s, %s, %s, %s, %s) on conflict (reading_id) do update set rank = excluded.rank"
+                " where r.rank <> excluded.rank and r.ended_at is null",
+                (
+                    one.reading_id, one.case_id, state.site, one.role, one.revision, one.rank, one.arrived_at,
+                    telemetry.traceparent(),
+                ),
+            )
+
+
+REPOSITORIES: dict[type, Repository[Any]] = {Case: CasesWithReadings(), Model: _MODELS}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A reading in somebody's hands."""
+
+    reading_id: str
+    case_id: str
+    site: str
+    role: Role
+    revision: int
+    rank: int
+    trace: str
+    takes: int
+    delays: int
+
+
+class StoredDesk:
+    """Cases, models and the queue of readings, looked up in transactions of their own."""
+
+    def __init__(self, store: Store, lease_seconds: float) -> None:
+        self._store, self._lease = store, lease_seconds
+
+    def case(self, case_id: str) -> Case | None:
+        """Return a case as it is now."""
+        with self._store.connection() as connection, connection.cursor() as cursor:
+            return _CASES.load(cursor, (case_id,))
+
+    def models(self) -> tuple[Model, ...]:
+        """Return all models that were ever released."""
+        with self._store.connection() as connection, connection.cursor() as cursor:
+            return tuple(_MODELS.select(cursor, SQL("order by model")))
+
+    def take(self, below_rank: int) -> Taken | None:
+        """Lease the most urgent reading of a rank below this, the one that arrived first among equals; None where none waits."""
+        with self._store.connection() as connection:
+            row = connection.execute(
+                "update reading set leased_until = now() + make_interval(secs => %s), takes = takes + 1"
+                " where reading_id = (select reading_id from reading where ended_at is null and rank < %s"
+                " and (not_before is null or not_before <= now()) and (leased_until is null or leased_until < now())"
+                " order by rank, arrived_at, reading_id limit 1 for update skip locked)"
+                " returning reading_id, case_id, site, role, revision, rank, trace, takes, delays",
+                (self._lease, below_rank),
+            ).fetchone()
+        return Taken(*row) if row is not None else None
+
+    def give_back(self, taken: Taken, after_seconds: float) -> None:
+        """Put a reading back for a while: something it needs is away, which is no attempt of its own."""
+        with self._store.connection() as connection:
+            connection.execute(
+                "update reading set leased_until = null, takes = takes - 1, delays = delays + 1,"
+                " not_before = now() + make_interval(secs => %s) where reading_id = %s and ended_at is null",
+                (after_seconds, taken.reading_id),
+            )
+
+    def hurry(self) -> None:
+        """Let every reading that was put back be taken at once: what it waited for is here."""
+        with self._store.connection() as connection:
+            connection.execute(
+                "update reading set not_before = null, delays = 0 where ended_at is null and not_before > now()",
+            )
+
+    def end(self, taken: Taken, outcome: str) -> None:
+        """End a reading for good."""
+        with self._store.connection() as connection:
+            connection.execute(
+                "update reading set leased_until = null, ended_at = now(), outcome = %s where reading_id = %s",
+                (outcome, taken.reading_id),
+            )
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Count readings by what becomes of them (waiting, running, done) and class."""
+        found: dict[str, dict[str, int]] = {state: dict.fromkeys(CLASSES, 0) for state in ("waiting", "running", "done")}
+        with self._store.connection() as connection:
+            for state, rank, count in connection.execute(
+                "select case when ended_at is not null then 'done' when leased_until > now() then 'running' else 'waiting' end,"
+                " rank, count(*) from reading group by 1, 2",
+            ):
+                found[state][CLASSES[rank]] = count
+        return found

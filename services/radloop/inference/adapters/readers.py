@@ -1,0 +1,108 @@
+"""The readers: threads that take the most urgent reading, look, and hand the result to the runner as a command.
+
+One of them takes only what somebody waits for, so that a STAT never waits for a backfill to end. A reading that ends its
+process is counted by its takes; one that fails in a way nobody foresaw is tried five times by the runner. Either way the
+study says in the end that it was not read.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from radloop.inference.adapters.postgres import Taken
+from radloop.inference.domain.case import CLASSES, URGENT
+from radloop.inference.handlers import SYSTEM, AbandonReading, ReadStudy
+from radloop.kit import telemetry
+from radloop.kit.clock import Clock
+from radloop.kit.errors import Transient
+from radloop.kit.flow import Command, Outcome
+from radloop.kit.runner import Parked
+from radloop.kit.worker import Worker, back_off
+
+log = logging.getLogger(__name__)
+
+_IDLE_S = 1.0
+_TAKES = 5
+_LONGEST_DELAY_S = 10.0
+
+
+class Queue(Protocol):
+    """Where readings wait."""
+
+    def take(self, below_rank: int) -> Taken | None:
+        """Lease the most urgent one of a rank below this."""
+        ...
+
+    def give_back(self, taken: Taken, after_seconds: float) -> None:
+        """Put one back for a while."""
+        ...
+
+    def end(self, taken: Taken, outcome: str) -> None:
+        """End one for good."""
+        ...
+
+
+class Readers:
+    """A bounded pool; `wake` after each commit, so that a reading wanted now is taken now."""
+
+    def __init__(self, queue: Queue, submit: Callable[[Command], Outcome], clock: Clock, others: int) -> None:
+        self._queue, self._submit, self._clock = queue, submit, clock
+        self._workers = (
+            Worker("reader-urgent", lambda: self._turn(URGENT)),
+            *(Worker(f"reader-{number}", lambda: self._turn(len(CLASSES))) for number in range(1, others + 1)),
+        )
+
+    def start(self) -> None:
+        """Begin to read."""
+        for worker in self._workers:
+            worker.start()
+
+    def stop(self) -> None:
+        """Finish what is being read; what cannot be finished in time is taken up by another when its lease ends."""
+        for worker in self._workers:
+            worker.stop()
+
+    def wake(self) -> None:
+        """Look for readings at once."""
+        for worker in self._workers:
+            worker.wake()
+
+    def _turn(self, below_rank: int) -> float:
+        """Take one reading and see it through; return at once for the next, or idle."""
+        taken = self._queue.take(below_rank)
+        if taken is None:
+            return _IDLE_S
+        started = self._clock.monotonic()
+        with telemetry.span("reading", taken.trace, role=taken.role, reading_class=CLASSES[taken.rank]):
+            try:
+                outcome = self._read(taken)
+            except Parked:
+                self._queue.give_back(taken, back_off(taken.delays))
+                return 0.0
+            except Transient as away:
+                wait = away.after if away.after is not None else min(back_off(taken.delays), _LONGEST_DELAY_S)
+                self._queue.give_back(taken, wait)
+                raise Transient(away.reason, after=wait) from away
+            self._queue.end(taken, outcome)
+        telemetry.observe("radloop_reading_seconds", self._clock.monotonic() - started, reading_class=CLASSES[taken.rank])
+        return 0.0
+
+    def _read(self, taken: Taken) -> str:
+        """Return how the reading ended."""
+        if taken.takes > _TAKES:
+            return self._abandon(taken, "its process died while reading it, again and again")
+        outcome = self._submit(ReadStudy(
+            id=taken.reading_id, subject=taken.case_id, site=taken.site, at=self._clock.now(), actor=SYSTEM, role=taken.role,
+            revision=taken.revision,
+        ))
+        if outcome.kind == "quarantined":
+            return self._abandon(taken, f"it could not be read: {outcome.reason}")
+        return outcome.kind
+
+    def _abandon(self, taken: Taken, reason: str) -> str:
+        log.warning("a reading was abandoned", extra={"reading": taken.reading_id, "reason": reason})
+        self._submit(AbandonReading(
+            id=f"{taken.reading_id}/abandoned", subject=taken.case_id, site=taken.site, at=self._clock.now(), actor=SYSTEM,
+            role=taken.role, revision=taken.revision, reason=reason,
+        ))
+        return "abandoned"

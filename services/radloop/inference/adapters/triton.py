@@ -1,0 +1,114 @@
+"""Triton over its own gRPC protocol (KServe v2 and the model repository extension): reading, loading, healing.
+
+Its client is for one thread at a time, so each thread has its own.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import tritonclient.grpc as triton
+from google.protobuf import json_format, text_format
+from numpy.typing import NDArray
+from tritonclient.grpc import model_config_pb2
+from tritonclient.utils import InferenceServerException
+
+from radloop.inference.domain.answer import Outputs
+from radloop.kit import telemetry
+from radloop.kit.errors import Permanent, Transient
+from radloop.standards.package import Package
+
+_AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED", "ABORTED")
+_CONNECT_SECONDS = 5.0
+_LOAD_SECONDS = 120.0
+
+
+class DeadStubError(Transient):
+    """The process that runs a version under Triton has died; Triton never starts it again by itself."""
+
+
+class Triton:
+    """One Triton server."""
+
+    def __init__(self, address: str, deadline_seconds: float) -> None:
+        self._address, self._deadline = address, deadline_seconds
+        self._own = threading.local()
+
+    def read(self, package: Package, images: NDArray[np.float32]) -> Outputs:
+        """Return the outputs for images [N, C, H, W]; see `ports.Reader`."""
+        tensors = package.tensors
+        given = triton.InferInput(tensors.input, list(images.shape), "FP32")
+        given.set_data_from_numpy(np.ascontiguousarray(images, np.float32))
+        asked = [triton.InferRequestedOutput(name) for name in (tensors.members, tensors.embedding, tensors.evidence)]
+        parent = telemetry.traceparent()
+        with _translated(f"{package.model} {package.version}"):
+            said = self._client.infer(
+                package.model, [given], model_version=str(package.version), outputs=asked,
+                client_timeout=self._deadline, headers={"traceparent": parent} if parent else None,
+            )
+            values = [said.as_numpy(name) for name in (tensors.members, tensors.embedding, tensors.evidence)]
+        if any(value is None or len(value) != len(images) for value in values):
+            raise Permanent(f"{package.model} {package.version} did not answer with all its outputs")
+        return Outputs(*(np.asarray(value, np.float32) for value in values))
+
+    def ready(self, model: str) -> set[int]:
+        """Return the versions that Triton says are ready; a dead one is among them, see `read`."""
+        with _translated(model):
+            index = self._client.get_model_repository_index(client_timeout=_CONNECT_SECONDS)
+        return {int(one.version) for one in index.models if one.name == model and one.version and one.state == "READY"}
+
+    def load(self, model: str, versions: set[int], config: Path) -> None:
+        """Have exactly these versions loaded; those running go on serving until the new ones are up."""
+        try:
+            described = text_format.Parse(config.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
+        except (OSError, text_format.ParseError) as broken:
+            raise Permanent(f"{config.name} of {model} cannot be read") from broken
+        described.ClearField("version_policy")
+        described.version_policy.specific.versions.extend(sorted(versions))
+        told = json_format.MessageToJson(described, preserving_proto_field_name=True, indent=None)
+        with _translated(model):
+            self._client.load_model(model, config=json.dumps(json.loads(told)), client_timeout=_LOAD_SECONDS)
+
+    def unload(self, model: str) -> None:
+        """Unload all versions; what is in flight is finished."""
+        with _translated(model):
+            self._client.unload_model(model, client_timeout=_LOAD_SECONDS)
+
+    @property
+    def _client(self) -> Any:
+        client = getattr(self._own, "client", None)
+        if client is None:
+            client = self._own.client = triton.InferenceServerClient(
+                self._address,
+                channel_args=[
+                    ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
+                    ("grpc.max_reconnect_backoff_ms", 1000),
+                ],
+            )
+        return client
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Translate Triton's errors: away, not loaded, dead, or never."""
+    try:
+        yield
+    except InferenceServerException as failed:
+        status, said = str(failed.status() or "").rpartition(".")[2], str(failed.message() or "")
+        if "is not healthy" in said:
+            raise DeadStubError(f"the process of {what} under Triton has died", after=0.5) from failed
+        if status in _AWAY:
+            raise Transient(f"triton is away: {status}", after=1.0) from failed
+        if status == "NOT_FOUND" or any(word in said for word in ("not found", "is not ready", "no available versions", "unknown model")):
+            raise Transient(f"{what} is not loaded", after=0.3) from failed
+        if "shared memory" in said:
+            raise Transient("triton is out of shared memory", after=2.0) from failed
+        raise Permanent(f"triton refused {what}: {status}: {' '.join(said.split())[:200]}") from failed
+    except (grpc.RpcError, ValueError) as failed:
+        # A channel that is being closed.
+        raise Transient(f"triton cannot be asked: {type(failed).__name__}", after=1.0) from failed

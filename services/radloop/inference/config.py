@@ -1,0 +1,19 @@
+"""The settings of inference, RADLOOP_INFERENCE_* or RADLOOP_*."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from radloop.kit.settings import RoomSettings
+
+
+class Settings(RoomSettings):
+    """`triton` is its gRPC address, `model_repository` the folder it loads from; the rest bounds what a reading may take."""
+
+    triton: str
+    model_repository: str
+    readers: Annotated[int, Field(ge=1)] = 1
+    """Threads that read anything, beside the one that reads only what somebody waits for."""
+    batch: Annotated[int, Field(ge=1, le=32)] = 8
+    triton_deadline_seconds: Annotated[float, Field(gt=0)] = 15.0
+    lease_seconds: Annotated[float, Field(gt=0)] = 120.0

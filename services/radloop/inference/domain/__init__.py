@@ -1,0 +1,1 @@
+"""The nouns of reading: case, model version, fitness, answer. Pure."""

@@ -1,0 +1,93 @@
+"""From a model's outputs to its answer: calibrated, held against this site's thresholds, told whether it is at home."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radloop.events.common import Code
+from radloop.events.prediction import FindingScore
+from radloop.kit.errors import Permanent
+from radloop.standards.package import Finding, Package
+
+Singles = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the model said of N images: member logits [N, K, F], embeddings [N, D], evidence maps [N, F, h, w]."""
+
+    members: Singles
+    embedding: Singles
+    evidence: Singles
+
+
+@dataclass(frozen=True)
+class Home:
+    """The embeddings a model knows: mean [D] and precision [D, D]; farther than `threshold` is not at home."""
+
+    mean: Doubles
+    precision: Doubles
+    threshold: float
+
+    def distances(self, embeddings: Singles) -> Doubles:
+        """Return squared Mahalanobis distances [N] of embeddings [N, D]."""
+        away = embeddings.astype(np.float64) - self.mean
+        found: Doubles = np.einsum("nd,nd->n", away @ self.precision, away)
+        return found
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A study's answer: per finding the highest over its images; `image` is the index of the one that is named."""
+
+    findings: tuple[FindingScore, ...]
+    image: int
+    ood_score: float
+    out_of_distribution: bool
+
+
+def answer(outputs: Outputs, package: Package, home: Home) -> Answer:
+    """Return the answer; raise Permanent where a number is not finite (rejected, never repaired) or shapes disagree.
+
+    One image that is not at home is enough to say so: the study's answer rests on all of them.
+    """
+    count = len(outputs.members)
+    if outputs.members.shape != (count, package.members, len(package.findings)) or len(outputs.embedding) != count:
+        raise Permanent("the model's outputs have another shape than its package says")
+    if not all(np.isfinite(one).all() for one in (outputs.members, outputs.embedding, outputs.evidence)):
+        raise Permanent("a score is not finite")
+    per_image = [
+        tuple(_score(outputs.members[at, :, place], finding) for place, finding in enumerate(package.findings))
+        for at in range(count)
+    ]
+    best = tuple(
+        max((scores[place] for scores in per_image), key=lambda one: one.probability)
+        for place in range(len(package.findings))
+    )
+    distances = home.distances(outputs.embedding)
+    if not np.isfinite(distances).all():
+        raise Permanent("a distance is not finite")
+    return Answer(
+        findings=best, image=max(range(count), key=lambda at: max(one.probability for one in per_image[at])),
+        ood_score=float(distances.max()), out_of_distribution=bool(distances.max() > home.threshold),
+    )
+
+
+def _score(logits: Singles, finding: Finding) -> FindingScore:
+    """Return one finding of one image from its member logits [K]: slope and offset on each, and on their mean."""
+    by, plus = finding.calibration.slope, finding.calibration.offset
+    members = logits.astype(np.float64)
+    probability = _sigmoid(by * float(members.mean()) + plus)
+    present = ("present",) if probability >= finding.conformal.present_from else ()
+    absent = ("absent",) if probability <= finding.conformal.absent_to else ()
+    return FindingScore(
+        code=Code(system=finding.code.system, value=finding.code.value, display=finding.code.display),
+        probability=probability, members=tuple(_sigmoid(by * float(one) + plus) for one in members),
+        conformal=present + absent, positive=probability >= finding.operating_point, operating_point=finding.operating_point,
+    )
+
+
+def _sigmoid(logit: float) -> float:
+    return float(1.0 / (1.0 + np.exp(-np.clip(logit, -700.0, 700.0))))

@@ -1,0 +1,266 @@
+"""Inference, told as a story: facts make readings wanted, a free reader looks, and what it saw is said."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from radloop.events.common import Actor
+from radloop.events.model import ModelReleased
+from radloop.events.order import CaseJoined, OrderRecorded
+from radloop.events.prediction import Prediction, PredictionFailed, PredictionMade, PredictionPooled, PredictionShadowed
+from radloop.events.report import ReportSigned
+from radloop.events.study import StudyBackfilled, StudyCompleted
+from radloop.inference.domain.answer import answer
+from radloop.inference.domain.case import Case, Images, Pinned, Role, images_of
+from radloop.inference.domain.fitness import eligible, refusal
+from radloop.inference.domain.model import Model, Version
+from radloop.inference.ports import Described, Desk, Files, Packages, Reader
+from radloop.kit.errors import Permanent, Transient
+from radloop.kit.flow import Command, Decision, Event, Record, Reject, Route, Skip, caused_by, on
+from radloop.standards import evidence
+from radloop.standards.dicom.errors import DicomError
+from radloop.standards.dicom.pixels import prepare_file
+from radloop.standards.evidence import EvidenceMap
+
+SYSTEM = Actor(kind="system", id="inference")
+"""The actor of readings: nobody asked but the study itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadStudy(Command):
+    """Read one revision of a study in one role; its id is the reading's."""
+
+    role: Role
+    revision: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbandonReading(Command):
+    """Say that a reading failed in a way nobody foresaw, as often as it was tried."""
+
+    role: Role
+    revision: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a look came to: predictions, or why there are none. Neither: the images are not those of this revision."""
+
+    command: ReadStudy
+    predictions: tuple[Prediction, ...] = ()
+    failure: str = ""
+    refused: bool = False
+    model: str = ""
+    version: int = 0
+    superseded: bool = False
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What a look goes through: the desk, the files, the packages, the models."""
+
+    desk: Desk
+    files: Files
+    packages: Packages
+    reader: Reader
+    batch: int = 8
+    """The most images that travel to a model at once: a STAT waits behind one batch at worst."""
+
+
+def take_study(event: StudyCompleted, case: Case | None) -> Decision[Case]:
+    """The images are all here: they are to be read, as soon as the order's priority says."""
+    case = case or Case(case_id=event.subject)
+    if case.live is not None and event.revision <= case.live.revision:
+        return Skip("superseded by a newer revision")
+    images = images_of(event.study, event.revision)
+    return Record(replace(case, site=event.site, live=images, live_priority=event.priority))
+
+
+def take_earlier(event: StudyBackfilled, case: Case | None) -> Decision[Case]:
+    """An earlier study is read when nobody waits."""
+    case = case or Case(case_id=event.subject)
+    if case.earlier is not None and event.revision <= case.earlier.revision:
+        return Skip("superseded by a newer revision")
+    return Record(replace(case, site=event.site, earlier=images_of(event.study, event.revision, event.purpose)))
+
+
+def take_order(event: OrderRecorded, case: Case | None) -> Decision[Case]:
+    """The clinician's own priority decides how soon the study is read; a cancelled one makes nobody wait."""
+    case = case or Case(case_id=event.subject)
+    if event.order_revision <= case.order_revision:
+        return Skip("superseded by a newer order")
+    return Record(replace(
+        case, site=event.site, priority=event.order.priority, order_revision=event.order_revision,
+        procedure=event.order.procedure.value if event.order.procedure else "", patient_key=event.patient.key,
+        cancelled=event.change == "cancelled" or event.order.status == "cancelled",
+    ))
+
+
+def join(event: CaseJoined, case: Case | None) -> Decision[Case]:
+    """A study found its order, or lost a wrong one: its priority is that order's, or nobody's."""
+    case = case or Case(case_id=event.subject)
+    if event.order_revision <= case.order_revision:
+        return Skip("superseded by a newer order")
+    has_order = (event.subject == event.study_case) != event.undone or event.study_case == event.order_case
+    moved_away = event.subject != event.study_case and not event.undone
+    return Record(replace(
+        case, site=event.site, priority=event.order.priority if has_order else "routine",
+        procedure=event.order.procedure.value if has_order and event.order.procedure else "",
+        patient_key=event.patient.key if has_order else "", order_revision=event.order_revision,
+        cancelled=moved_away or (has_order and event.order.status == "cancelled"),
+    ))
+
+
+def sign(event: ReportSigned, case: Case | None) -> Decision[Case]:
+    """Once signed nobody waits for a reading; it is still made, for trace and learning."""
+    case = case or Case(case_id=event.subject)
+    return Skip("already signed") if case.signed else Record(replace(case, site=event.site, signed=True))
+
+
+def take_release(event: ModelReleased, model: Model | None) -> Decision[Model]:
+    """A stage change decides which version reads the next case."""
+    changed = (model or Model(model=event.model)).released(event)
+    return Record(changed) if changed is not None else Skip("superseded by a newer release")
+
+
+def look(command: ReadStudy, lens: Lens) -> Seen:
+    """Look at the images through the version (in shadow: the versions) that the stages name; it changes nothing but files.
+
+    Raise Transient while no version was ever released, or the one that is to read is not loaded.
+    """
+    case = lens.desk.case(command.subject)
+    images = case.images(command.role) if case is not None else None
+    if case is None or images is None or images.revision != command.revision:
+        return Seen(command=command, superseded=True)
+    models = lens.desk.models()
+    if not any(model.to_load() for model in models):
+        raise Transient("no model version is released", after=1.0)
+    if command.role == "shadow":
+        return _look_along(command, case, images, models, lens)
+    refusals: list[str] = []
+    for model in models:
+        version = model.pooling() if command.role == "pooled" else model.serving(case)
+        if version is None:
+            refusals.append(f"{model.model}: no version serves this case")
+            continue
+        try:
+            described = lens.packages.describe(model.model, version.version, version.weights_sha256)
+            why = refusal(images, case.procedure, described.package.applicability)
+            if why:
+                refusals.append(f"{model.model} {version.version} does not read it: {why}")
+                continue
+            said = _read(command, case, images, version, described, lens)
+        except Permanent as never:
+            return Seen(command=command, failure=never.reason, model=model.model, version=version.version)
+        return Seen(command=command, predictions=(said,), model=model.model, version=version.version)
+    return Seen(command=command, failure="; ".join(refusals) or "no model", refused=True)
+
+
+def _look_along(command: ReadStudy, case: Case, images: Images, models: Sequence[Model], lens: Lens) -> Seen:
+    """Look through every shadow version; what one of them cannot read is no matter of the clinic's."""
+    said: list[Prediction] = []
+    failures: list[str] = []
+    for model, version in ((one, shadow) for one in models for shadow in one.shadows):
+        try:
+            described = lens.packages.describe(model.model, version.version, version.weights_sha256)
+            if not refusal(images, case.procedure, described.package.applicability):
+                said.append(_read(command, case, images, version, described, lens))
+        except Permanent as never:
+            failures.append(f"{model.model} {version.version}: {never.reason}")
+    return Seen(command=command, predictions=tuple(said), failure="; ".join(failures))
+
+
+def _read(
+    command: ReadStudy, case: Case, images: Images, version: Version, described: Described, lens: Lens,
+) -> Prediction:
+    """Read all eligible images, or none: an image that cannot be decoded might be the one that shows it."""
+    package = described.package
+    instances = eligible(images, package.applicability)
+    prepared = []
+    for one in instances:
+        try:
+            prepared.append(prepare_file(lens.files.get(one.blob.sha256), 1, package.preparation))
+        except DicomError as undecodable:
+            raise Permanent(f"image {instances.index(one) + 1} of {len(instances)}: {undecodable.reason}") from undecodable
+    parts = [
+        lens.reader.read(package, np.stack(prepared[start:start + lens.batch])) for start in range(0, len(prepared), lens.batch)
+    ]
+    outputs = replace(
+        parts[0], members=np.concatenate([one.members for one in parts]),
+        embedding=np.concatenate([one.embedding for one in parts]), evidence=np.concatenate([one.evidence for one in parts]),
+    )
+    said = answer(outputs, package, described.home)
+    named = instances[said.image]
+    where = EvidenceMap(named.sop_instance_uid, 1, named.rows, named.columns, outputs.evidence[said.image])
+    return Prediction(
+        model=package.model, version=version.version, stage="production" if version.stage == "retired" else version.stage,
+        revision=images.revision, findings=said.findings, ood_score=said.ood_score,
+        out_of_distribution=said.out_of_distribution, sop_instance_uid=named.sop_instance_uid, frame=1, rows=named.rows,
+        columns=named.columns, embedding=lens.files.put(outputs.embedding[said.image].astype("<f4").tobytes()),
+        evidence=lens.files.put(evidence.write(where)), patient_key=images.patient_key or case.patient_key, read_at=command.at,
+    )
+
+
+def record_reading(seen: Seen, case: Case | None) -> Decision[Case]:
+    """Say what was seen, or why nothing was; what can never be read is kept in quarantine as well."""
+    command = seen.command
+    images = case.images(command.role) if case is not None else None
+    if case is None or images is None or seen.superseded or images.revision != command.revision:
+        return Skip("superseded by a newer revision")
+    if command.role == "shadow":
+        events = tuple(
+            PredictionShadowed(**_envelope(command, "prediction-shadowed", one), prediction=one) for one in seen.predictions
+        )
+        if seen.failure:
+            return Reject(seen.failure, emit=events)
+        return Record(None, emit=events) if events else Skip("no version in shadow reads it")
+    if seen.failure:
+        said = (_failed(command, seen.failure, refused=seen.refused, model=seen.model, version=seen.version),)
+        return Record(None, emit=said) if seen.refused else Reject(seen.failure, emit=said)
+    prediction = seen.predictions[0]
+    if command.role == "pooled":
+        pooled = PredictionPooled(**_envelope(command, "prediction-pooled"), prediction=prediction, purpose=images.purpose)
+        return Record(None, emit=(pooled,))
+    made = PredictionMade(**_envelope(command, "prediction-made"), prediction=prediction)
+    return Record(replace(case, pinned=Pinned(model=prediction.model, version=prediction.version)), emit=(made,))
+
+
+def abandon(command: AbandonReading, case: Case | None) -> Decision[Case]:
+    """A study is never dropped: that its reading failed is said like any other reason."""
+    if case is None or command.role == "shadow":
+        return Reject(command.reason)
+    return Reject(command.reason, emit=(_failed(command, command.reason, refused=False),))
+
+
+def _envelope(cause: Command, name: str, said: Prediction | None = None) -> dict[str, Any]:
+    subject = f"{cause.subject}|{said.model}|{said.version}" if said is not None else ""
+    return {"id": caused_by(cause, name, subject), "subject": cause.subject, "site": cause.site, "at": cause.at}
+
+
+def _failed(
+    command: ReadStudy | AbandonReading, reason: str, *, refused: bool, model: str = "", version: int = 0,
+) -> Event:
+    return PredictionFailed(
+        id=caused_by(command, "prediction-failed"), subject=command.subject, site=command.site, at=command.at,
+        revision=command.revision, reason=reason, refused=refused, model=model, version=version,
+    )
+
+
+def routes(lens: Lens) -> tuple[Route[Case] | Route[Model], ...]:
+    """The contents page of inference."""
+    def through_lens(command: ReadStudy) -> Seen:
+        return look(command, lens)
+
+    return (
+        on(StudyCompleted, take_study, keeps=Case),
+        on(StudyBackfilled, take_earlier, keeps=Case),
+        on(OrderRecorded, take_order, keeps=Case),
+        on(CaseJoined, join, keeps=Case),
+        on(ReportSigned, sign, keeps=Case),
+        on(ModelReleased, take_release, keeps=Model, key=lambda event: event.model),
+        on(ReadStudy, record_reading, keeps=Case, observe=through_lens),
+        on(AbandonReading, abandon, keeps=Case),
+    )

@@ -1,0 +1,55 @@
+"""Inference as a process: the only module that knows every concrete thing."""
+
+import sys
+from pathlib import Path
+
+from radloop.events.wire import Wire
+from radloop.inference.adapters.grpc import InferenceService
+from radloop.inference.adapters.loading import Loaded
+from radloop.inference.adapters.packages import RepositoryPackages
+from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk
+from radloop.inference.adapters.readers import Readers
+from radloop.inference.adapters.triton import Triton
+from radloop.inference.config import Settings
+from radloop.inference.handlers import Lens, routes
+from radloop.kit import room
+from radloop.kit.blobs import Folder
+from radloop.kit.clock import SystemClock
+from radloop.kit.room import Furnishing, Room
+from radloop.kit.runner import Runner
+from radloop.kit.store import Store
+
+
+def build(settings: Settings) -> Room:
+    """Put the room together."""
+    clock = SystemClock()
+    store = Store(settings.postgres.get_secret_value(), "inference", {}, connections=settings.readers + 4)
+    store.open()
+    desk = StoredDesk(store, settings.lease_seconds)
+    repository = Path(settings.model_repository)
+    packages = RepositoryPackages(repository)
+    triton = Triton(settings.triton, settings.triton_deadline_seconds)
+    loaded = Loaded(triton, packages, desk.models, repository, warmed=desk.hurry)
+    lens = Lens(desk, Folder(settings.blobs), packages, loaded, settings.batch)
+
+    def furnish(runner: Runner) -> Furnishing:
+        readers = Readers(desk, runner.submit, clock, settings.readers)
+        runner.after_commit(readers.wake)
+        return Furnishing(
+            services=(InferenceService(desk, loaded.warm).register,), parts=(loaded, readers),
+            ready=(loaded.ready,),
+        )
+
+    return Room(
+        name="inference", settings=settings, routes=routes(lens), repositories=REPOSITORIES, events=Wire(),
+        migrations=Path(__file__).parent / "migrations", furnish=furnish, clock=clock,
+    )
+
+
+def main() -> int:
+    """Run the command `radloop-inference`."""
+    return room.main("inference", Settings, build)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
