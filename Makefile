@@ -43,7 +43,7 @@ $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "radloop needs Python 3.11 or 3.12, and none is on the PATH. Debian: apt-get install python3.11 python3.11-venv"; exit 1; }
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make a virtual environment. Debian: apt-get install python3-venv"; exit 1; }
 	@test -e $(STAMP) || { echo "installing radloop into .venv (once; 1 to 4 minutes)"; \
-	  .venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; }
+	  .venv/bin/python -m pip install -qq --disable-pip-version-check -e '.[dev]'; }
 	@.venv/bin/python -m radloop.workbench.embedded.triton setup || echo "note: everything but the embedded Triton works without it"
 	@rm -f .venv/.installed-*; touch $@
 

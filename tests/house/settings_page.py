@@ -21,11 +21,11 @@ secrets hidden, and exits. Clinical thresholds are not here: they are versioned 
 
 def page() -> str:
     """Return the page."""
-    parts = [_HEAD, "\n## All rooms\n", _table("", RoomSettings, set())]
+    parts = [_HEAD, "\n## All rooms", "", _table("", RoomSettings, set())]
     shared = set(RoomSettings.model_fields)
     for room in ROOMS:
         settings: type[RoomSettings] = importlib.import_module(f"radloop.{room}.config").Settings
-        parts += [f"\n## {room}\n", inspect.getdoc(settings) or "", "\n"]
+        parts += [f"\n## {room}", "", inspect.getdoc(settings) or "", ""]
         parts += [_table(f"{room}_", settings, shared)] if set(settings.model_fields) - shared else []
     return "\n".join(part.rstrip("\n") for part in parts) + "\n"
 
