@@ -3,8 +3,10 @@
 import json
 import os
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +128,13 @@ def eventually(what: Callable[[], bool], within: float = 10.0) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+@contextmanager
+def home_of_its_own() -> Iterator[Path]:
+    """Lend a home outside pytest's folder: each new pytest session shuts that to all others, Postgres's user among them."""
+    with tempfile.TemporaryDirectory(prefix="radloop-home-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "home"
 
 
 def read_pids(home: Path) -> dict[str, int]:

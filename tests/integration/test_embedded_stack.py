@@ -21,7 +21,7 @@ from radloop.workbench.embedded.running import running
 from radloop.workbench.embedded.stack import Stack, StartFailedError
 from radloop.workbench.embedded.triton import region_prefix
 from tests.integration.embedded_peers import (
-    ask_tiny, eventually, is_alive, processes_of, read_pids, room, write_tiny_model,
+    ask_tiny, eventually, home_of_its_own, is_alive, processes_of, read_pids, room, write_tiny_model,
 )
 
 pytestmark = pytest.mark.stack
@@ -29,12 +29,12 @@ TWO_ROOMS = Options(usual_ports=False, rooms=(room("triage"), room("worklist")))
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
+def home() -> Iterator[Path]:
     """Lend a home and make sure that nothing of it is left, in memory or among the processes."""
-    place = tmp_path / "home"
-    yield place
-    assert processes_of(place) == []
-    assert list(SHARED_MEMORY.glob(f"{region_prefix(place)}*")) == []
+    with home_of_its_own() as place:
+        yield place
+        assert processes_of(place) == []
+        assert list(SHARED_MEMORY.glob(f"{region_prefix(place)}*")) == []
 
 
 def test_a_stack_starts_serves_and_stops_without_a_trace(home: Path):

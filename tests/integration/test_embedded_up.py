@@ -14,10 +14,17 @@ import pytest
 
 from radloop.workbench.embedded.options import ROOMS
 from radloop.workbench.embedded.running import Running, running
-from tests.integration.embedded_peers import eventually, is_alive, processes_of
+from tests.integration.embedded_peers import eventually, home_of_its_own, is_alive, processes_of
 
 pytestmark = pytest.mark.stack
 RADLOOP = Path(sys.executable).parent / "radloop"
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Lend a home."""
+    with home_of_its_own() as place:
+        yield place
 
 
 @contextmanager
@@ -48,9 +55,8 @@ def stop(process: subprocess.Popen[str], number: int) -> float:
     return time.monotonic() - began
 
 
-def test_up_runs_seven_rooms_and_ctrl_c_stops_them_without_a_trace(tmp_path: Path):
+def test_up_runs_seven_rooms_and_ctrl_c_stops_them_without_a_trace(home: Path):
     """Every room is ready when `up` says so; the page answers; Ctrl-C ends all of it within 10 s; a second start is quick."""
-    home = tmp_path / "home"
     with up(home) as (process, there, printed):
         for room in ROOMS:
             with urllib.request.urlopen(f"http://{there.addresses[room.name + '.health']}/ready") as answer:
@@ -71,9 +77,8 @@ def test_up_runs_seven_rooms_and_ctrl_c_stops_them_without_a_trace(tmp_path: Pat
     assert processes_of(home) == []
 
 
-def test_signal_during_the_start_stops_what_was_started(tmp_path: Path):
+def test_signal_during_the_start_stops_what_was_started(home: Path):
     """SIGTERM in the middle of a start leaves nothing either."""
-    home = tmp_path / "home"
     with subprocess.Popen(
         [str(RADLOOP), "up", "--free-ports"], stdout=subprocess.DEVNULL, env={**os.environ, "RADLOOP_HOME": str(home)},
     ) as process:

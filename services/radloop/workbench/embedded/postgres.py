@@ -94,7 +94,8 @@ def _initialise(data: Path, binaries: Path, user: str | None) -> None:
     )
     if made.returncode:
         shutil.rmtree(data, ignore_errors=True)
-        raise Misconfigured(f"initdb failed: {made.stderr.strip()[-400:]}")
+        told = [line for line in made.stderr.splitlines() if not line.startswith(("initdb:", "\t"))]
+        raise Misconfigured(f"cannot make a database in {data.parent.name}/: {' '.join(told)[:400] or made.stderr[-400:]}")
 
 
 def _open_to(user: str, folder: Path, sockets: Path, binaries: Path) -> None:
