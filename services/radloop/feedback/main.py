@@ -6,6 +6,7 @@ from pathlib import Path
 from radloop.events.wire import Wire
 from radloop.feedback.adapters.grpc import FeedbackService
 from radloop.feedback.adapters.postgres import REPOSITORIES
+from radloop.feedback.adapters.rule import read_rule
 from radloop.feedback.config import Settings
 from radloop.feedback.handlers import routes
 from radloop.kit import room
@@ -22,7 +23,7 @@ def build(settings: Settings) -> Room:
         return Furnishing(services=(FeedbackService(runner, clock, settings.site).register,))
 
     return Room(
-        name="feedback", settings=settings, routes=routes(settings.read_rule()), repositories=REPOSITORIES, events=Wire(),
+        name="feedback", settings=settings, routes=routes(read_rule(settings.rule)), repositories=REPOSITORIES, events=Wire(),
         migrations=Path(__file__).parent / "migrations", furnish=furnish, clock=clock,
     )
 

@@ -11,6 +11,7 @@ from radloop.kit.room import Furnishing, Room
 from radloop.kit.runner import Runner
 from radloop.kit.store import Store
 from radloop.triage.adapters.grpc import TriageService
+from radloop.triage.adapters.policy import read_policy
 from radloop.triage.adapters.postgres import REPOSITORIES, StoredPool
 from radloop.triage.config import Settings
 from radloop.triage.handlers import routes
@@ -26,7 +27,7 @@ def build(settings: Settings) -> Room:
         return Furnishing(services=(TriageService(runner, clock, settings.site).register,))
 
     return Room(
-        name="triage", settings=settings, routes=routes(settings.read_policy(), StoredPool(look, Folder(settings.blobs))),
+        name="triage", settings=settings, routes=routes(read_policy(settings.policy), StoredPool(look, Folder(settings.blobs))),
         repositories=REPOSITORIES, events=Wire(), migrations=Path(__file__).parent / "migrations", furnish=furnish, clock=clock,
     )
 

@@ -11,12 +11,12 @@ from radloop.events.reading import FindingAnswer, LabelSettled, VerdictRecorded
 from radloop.events.report import CodedObservation, ReportSigned
 from radloop.events.study import StudyBackfilled
 from radloop.events.triage import ReviewRequested
-from radloop.feedback.config import Settings
+from radloop.feedback.adapters.rule import read_rule
 from radloop.feedback.domain import CaseFile
 from radloop.feedback.handlers import Answered, TakeBackVerdict, routes
 from radloop.kit.flow import Decision, Event, Input, Record, Reject, Skip
 
-RULE = Settings(postgres="x", kafka="x", blobs="x").read_rule()  # type: ignore[arg-type]  # pydantic reads str
+RULE = read_rule()
 
 
 def told(*inputs: Input) -> tuple[CaseFile | None, list[Event], Decision[CaseFile] | None]:

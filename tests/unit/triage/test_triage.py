@@ -16,13 +16,13 @@ from radloop.events.report import ReportSigned
 from radloop.events.triage import CaseTriaged, ReviewRequested
 from radloop.kit.codec import decode, encode
 from radloop.kit.flow import Due, Event, Input, Record
-from radloop.triage.config import Settings
+from radloop.triage.adapters.policy import read_policy
 from radloop.triage.domain.case import Case, entropy
 from radloop.triage.domain.policy import Policy
 from radloop.triage.domain.selection import Asked, Candidate, draw
 from radloop.triage.handlers import RequestReviews, UndoReordering, consider_review, request_reviews, routes
 
-POLICY: Policy = Settings(postgres="x", kafka="x", blobs="x").read_policy()  # type: ignore[arg-type]  # pydantic reads str
+POLICY: Policy = read_policy()
 
 
 class NoPool:

@@ -1,0 +1,19 @@
+"""The rule that settles labels, read from its file."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+
+from radloop.feedback.domain import Rule
+from radloop.kit.codec import decode, encode
+from radloop.kit.errors import Misconfigured, Permanent
+
+
+def read_rule(named: str = "") -> Rule:
+    """Read the rule, the packaged one where none is named; raise Misconfigured where it is missing or wrong."""
+    file = Path(named) if named else Path(str(files("radloop.feedback"))) / "label-rule.yaml"
+    try:
+        return decode(Rule, encode(yaml.safe_load(file.read_text())))
+    except (OSError, yaml.YAMLError, Permanent) as wrong:
+        raise Misconfigured(f"RADLOOP_FEEDBACK_RULE: the rule {file.name} cannot be used: {wrong}") from wrong
