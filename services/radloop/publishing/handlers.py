@@ -137,8 +137,7 @@ def tell_ehr(cause: Input, case: Case, policy: Policy) -> tuple[Case, tuple[Deli
         return case, ()
     question = report.question(said, policy.systems)
     known = case.references if case.references and case.references.bare == question else question
-    edited = case.said is not None and case.said.reading_id == said.reading_id and not case.said.withdrawn
-    kind = CORRECTION if said.withdrawn or edited else REPORT
+    kind = CORRECTION if said.withdrawn or report.edits(case.said, said) else REPORT
     if kind == REPORT and not known.complete and case.looked_for != number:
         if case.looking:
             return case, ()  # one request per case in flight: its answer decides anew

@@ -234,6 +234,17 @@ def test_an_undone_join_withdraws_under_the_patient_it_was_filed_under() -> None
     assert statuses(story.hear(joined(revision=4)))[-1] == "partial"
 
 
+def test_a_merged_patient_is_looked_up_anew() -> None:
+    """The report follows the patient's identity to the chart that holds it now."""
+    from dataclasses import replace
+
+    merged = ordered("merged", 80, "patient-merged", 2)
+    merged = replace(merged, patient=replace(merged.patient, id=replace(merged.patient.id, value="EX-0002")))
+    story = Story().hear(*READ, merged)
+    assert [delivery.kind for delivery in story.sent] == ["look-up", "report", "look-up", "report"]
+    assert b"EX-0002" in story.sent[2].body
+
+
 def test_the_order_that_moved_away_leaves_its_old_case() -> None:
     """The join is said to both cases; the order's own has no order any more, until it is undone."""
     from dataclasses import replace

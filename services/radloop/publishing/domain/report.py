@@ -29,7 +29,7 @@ def wanted(case: Case) -> Said | None:
     fresh = _fresh(case)
     if fresh is None or (case.said is None and not _open(case)):
         return None
-    if case.signed and not _edits(case.said, fresh):
+    if case.signed and not edits(case.said, fresh):
         return None
     return replace(fresh, withdrawn=reason)
 
@@ -65,6 +65,13 @@ def superseded(case: Case | None, number: int, *, correction: bool) -> str | Non
     return closed or ("overtaken by a newer one" if number < case.number else None)
 
 
+def edits(said: Said | None, fresh: Said) -> bool:
+    """Whether it differs by what a reader said of the same reading, and by nothing else."""
+    if said is None or fresh.reading_id != said.reading_id or said.withdrawn:
+        return False
+    return replace(fresh, findings=(), reader="") == replace(said, findings=(), reader="")
+
+
 def question(said: Said, systems: dict[str, str]) -> Lookup:
     """Ask for the EHR's own resources by the identifiers that the order and the images bear."""
     numbers = ((said.accession, "ACSN"), (said.placer, "PLAC"), (said.filler, "FILL"))
@@ -89,13 +96,6 @@ def result(case: Case, said: Said, references: Lookup, recorded: datetime) -> Ca
 
 def _open(case: Case) -> bool:
     return case.matched and not case.signed and not case.cancelled
-
-
-def _edits(said: Said | None, fresh: Said) -> bool:
-    """Whether it differs by what a reader said of the same reading, and by nothing else."""
-    if said is None or fresh.reading_id != said.reading_id or said.withdrawn:
-        return False
-    return replace(fresh, findings=(), reader="") == replace(said, findings=(), reader="")
 
 
 def _fresh(case: Case) -> Said | None:
