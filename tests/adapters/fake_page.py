@@ -96,10 +96,11 @@ class FakePage:
         )
 
     def open_case(self, command_id: str, reader: Actor, shown: Shown) -> Done:
-        self.opened.append(shown)
-        case = self.cases[shown.case_id]
-        if case.opened is None:
-            self.put(replace(case, opened=Opened(reader=reader.id, at=self.time)))
+        with self.lock:
+            case = self.cases[shown.case_id]
+            if case.opened is None:
+                self.put(replace(case, opened=Opened(reader=reader.id, at=self.time)))
+            self.opened.append(shown)
         return Done(done=True)
 
     def record_verdict(self, verdict: VerdictGiven) -> Done:
@@ -201,18 +202,23 @@ def a_morning() -> list[Case]:
         request_id="r-audit", finding=PNEUMONIA, drawn="audit", expires_at=START + timedelta(days=1), ai_hidden=True, pooled=False,
     )
     chosen = replace(audit, request_id="r-chosen", drawn="chosen", ai_hidden=False)
+    either = ("present", "absent")
     lifted = {"urgency": "raised", "lifted": True, "allowance": 30}
     return [
         a_case(1, "Lindqvist", "Maja", probability=0.88, minutes=4, urgency="stat", priority="stat", allowance=15),
-        a_case(2, "Okafor", "Daniel", probability=0.97, minutes=11, reasons=("Pneumonia 97 %: lifted",), ris=took, sex="M", age=3.4, **lifted),
-        a_case(3, "Haddad", "Leila", probability=0.83, minutes=24, reasons=("Pneumonia 83 %: lifted",), ris=refused, age=1.4, **lifted),
+        a_case(2, "Okafor", "Daniel", probability=0.97, minutes=11, reasons=("lifted: pneumonia 97%",), ris=took, sex="M", age=3.4, **lifted),
+        a_case(3, "Haddad", "Leila", probability=0.83, minutes=24, reasons=("lifted: pneumonia 83%",), ris=refused, age=1.4, **lifted),
         a_case(4, "Brandt", "Jonas", probability=0.12, minutes=71, sex="M", allowance=60),
-        a_case(5, "Nakamura", "Yui", probability=0.46, minutes=38, guards=("unsure: two answers possible",), conformal=("present", "absent"), age=4.1),
+        a_case(
+            5, "Nakamura", "Yui", probability=0.46, minutes=38, guards=("unsure: two answers possible",), conformal=either, age=4.1,
+        ),
         a_case(6, "Petrov", "Anna", probability=0.004, minutes=31, priority="asap", allowance=45, age=9.2),
         a_case(7, "Silva", "Tomás", probability=0.61, minutes=27, matched=False, sex="M", age=2.6),
         a_case(8, "O’Brien", "Ciara", probability=None, unread="view LL is not one it reads", minutes=22, age=11.0),
         a_case(9, "Kowalski", "Piotr", probability=0.08, minutes=18, request=audit, sex="M", age=5.5),
-        a_case(10, "Nguyen", "Minh Anh", probability=0.35, minutes=12, request=chosen, conformal=("present", "absent"), guards=("members disagree",), age=7.9),
+        a_case(
+            10, "Nguyen", "Minh Anh", probability=0.35, minutes=12, request=chosen, conformal=either, guards=("members disagree",), age=7.9,
+        ),
         a_case(11, "Fernandes", "Beatriz", probability=0.03, minutes=7, revision=2, age=0.8),
         a_case(12, "Weber", "Emil", probability=0.19, minutes=2, sex="M", age=12.3),
     ]

@@ -232,6 +232,7 @@ def test_an_answer_to_what_was_replaced_meanwhile_is_refused_and_said_so(reader:
     """New images under an open case change nothing on the screen, but an answer is refused until they have been looked at."""
     reader.visit()
     reader.open("case-2")
+    reader.until(lambda: page.opened)
     page.put(_with_new_images(page.cases["case-2"]))
     reader.until(lambda: "New images arrived" in reader.text("replaced"))
     reader.press("a")

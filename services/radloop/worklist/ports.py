@@ -75,6 +75,26 @@ class Done:
     reason: str = ""
 
 
+class Answers(Protocol):
+    """Where verdicts are recorded. Raise Transient where it is away, Permanent for what it can never take."""
+
+    def record(self, verdict: VerdictGiven) -> Done:
+        """Record one verdict; the same id again gets the same answer."""
+        ...
+
+    def take_back(self, command_id: str, reader: Actor, case_id: str, verdict_id: str) -> Done:
+        """Take a verdict back."""
+        ...
+
+
+class Places(Protocol):
+    """Where the order of the list is decided. Raise Transient where it is away."""
+
+    def undo(self, command_id: str, actor: Actor, case_id: str) -> Done:
+        """Give a case its own place back."""
+        ...
+
+
 class Page(Protocol):
     """What the page asks for. Each may raise Transient (a dependency is away) or Permanent (never as it is)."""
 

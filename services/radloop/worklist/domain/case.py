@@ -4,12 +4,16 @@ Each part holds the newest that was said, by the sayer's own count, and no part 
 arrive in any order. What follows from several parts together (matched, shown, listed) is worked out when it is asked for.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 from radloop.events.common import Code, Identity, Order, Patient, Study
 from radloop.events.prediction import Prediction
 from radloop.events.reading import FindingAnswer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +35,14 @@ class Ordered:
     patient: Patient
     order_revision: int
     present: bool = True
-    joined: bool | None = None
-    """Whether the last word on a join was a join (true), its undoing (false), or there was none (None)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Join:
+    """The last word on whether this study and its order belong together: a join, or its undoing."""
+
+    joined: bool
+    order_revision: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +136,7 @@ class Case:
     case_id: str
     site: str
     ordered: Ordered | None = None
+    join: Join | None = None
     imaged: Imaged | None = None
     read: Read | None = None
     unread: Unread | None = None
@@ -134,7 +145,7 @@ class Case:
     signed_at: datetime | None = None
     verdicts: tuple[Verdict, ...] = ()
     results: tuple[Result, ...] = ()
-    requests: tuple[Request, ...] = field(default=())
+    requests: tuple[Request, ...] = ()
     standing: str = "expected"
     stat: bool = False
     read_by: datetime | None = None
@@ -149,9 +160,9 @@ class Case:
     @property
     def matched(self) -> bool:
         """Whether order and study belong together; the last word on a join overrules what the study said of itself."""
-        if self.imaged is None or (self.ordered and self.ordered.joined is False):
+        if self.imaged is None:
             return False
-        return self.imaged.matched or bool(self.ordered and self.ordered.joined)
+        return self.join.joined if self.join else self.imaged.matched
 
     @property
     def patient(self) -> Patient | None:
@@ -186,7 +197,8 @@ class Case:
     def answers(self) -> tuple[Verdict, ...]:
         """The verdicts that stand, oldest first."""
         ended = {one.takes_back for one in self.verdicts if one.kind == "taken-back"}
-        return tuple(one for one in self.verdicts if one.kind != "taken-back" and one.verdict_id not in ended)
+        standing = (one for one in self.verdicts if one.kind != "taken-back" and one.verdict_id not in ended)
+        return tuple(sorted(standing, key=lambda one: (one.at, one.verdict_id)))
 
     @property
     def open_requests(self) -> tuple[Request, ...]:
@@ -207,6 +219,12 @@ def placed(case: Case) -> Case:
         accession=accession.value if accession else "",
         asked_until=max((one.expires_at for one in case.open_requests), default=None),
     )
+
+
+def kept(parts: tuple[T, ...], part: T, name: Callable[[T], tuple[object, ...]]) -> tuple[T, ...]:
+    """Return the parts with one more, in an order that does not depend on which came first; `name` tells parts apart."""
+    others = tuple(one for one in parts if name(one) != name(part))
+    return tuple(sorted((*others, part), key=lambda one: tuple(map(str, name(one)))))
 
 
 def _standing(case: Case) -> str:

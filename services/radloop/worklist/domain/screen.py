@@ -151,10 +151,15 @@ def _arrived(case: Case) -> datetime:
 
 def asked_for(case: Case, request_id: str, now: datetime) -> Request | None:
     """Return the open request of this id, or (without one) the audit request that hides the AI of a case."""
-    waiting = [one for one in case.open_requests if one.expires_at > now]
     if request_id:
         return next((one for one in case.requests if one.request_id == request_id), None)
-    return next((one for one in waiting if one.ai_hidden), None)
+    return next((one for one in waiting(case, now) if one.ai_hidden), None)
+
+
+def waiting(case: Case, now: datetime) -> list[Request]:
+    """Return the requests that may still be answered, audits first: whoever answers both must not have seen the AI."""
+    still = (one for one in case.open_requests if one.expires_at > now)
+    return sorted(still, key=lambda one: (not one.ai_hidden, one.expires_at, one.request_id))
 
 
 def shown(case: Case, request_id: str, now: datetime) -> tuple[Read | None, bool]:
@@ -188,10 +193,10 @@ def row_of(case: Case, now: datetime, request_id: str = "") -> Row:
     place = None if request_id else case.place
     study = case.imaged.study if case.imaged else None
     order = case.order
-    waiting = [one for one in case.open_requests if one.expires_at > now]
+    asked = waiting(case, now)
     return Row(
         case_id=case.case_id,
-        request_id=request_id or (waiting[0].request_id if waiting else ""),
+        request_id=request_id or (asked[0].request_id if asked else ""),
         revision=case.revision,
         prediction_id=read.prediction_id if read else "",
         standing=case.standing,
@@ -216,7 +221,7 @@ def row_of(case: Case, now: datetime, request_id: str = "") -> Row:
         unmatched=case.imaged is not None and not case.matched and not case.imaged.purpose,
         unread="" if hidden else case.why_unread,
         opened=case.opened is not None,
-        asked=bool(waiting),
+        asked=bool(asked),
         answer=_answered(case.answers[-1]) if case.answers else None,
         ris=_told(case, "ris"),
     )
@@ -287,6 +292,7 @@ def screen_of(case: Case, now: datetime, findings: tuple[Code, ...], request_id:
             (one for one in pictures if (one.sop_instance_uid, one.frame) == (said.sop_instance_uid, said.frame)), None,
         )
     told = {one.code: None for one in read.prediction.findings} if read else {}
+    request = asked_for(case, request_id, now)
     return Screen(
         row=row_of(case, now, request_id),
         accession=accession.value if accession else "",
@@ -296,7 +302,7 @@ def screen_of(case: Case, now: datetime, findings: tuple[Code, ...], request_id:
         unmatched_reason="" if case.matched else case.imaged.unmatched_reason,
         pictures=pictures,
         evidence=named,
-        findings=tuple(told) or findings,
+        findings=tuple(told) or ((request.finding,) if request else findings),
         ai_shown=read is not None,
         ehr=_told(case, "ehr"),
     )

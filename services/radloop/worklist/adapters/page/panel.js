@@ -71,6 +71,7 @@ export function showPlace(row) {
   const lines = [
     row.urgency === "stat" && el("p", { class: "refused" }, "STAT by the clinician"),
     move && el("p", { class: row.move }, `${move.head}${move.rest ? `: ${move.rest}` : ""}`),
+    !move && row.reason && el("p", {}, row.reason),
     row.read_by && el("p", { class: "dim" }, `read by ${clock(row.read_by)} · arrived ${clock(row.arrived_at)}`),
     row.ris && el("p", { class: row.ris.outcome === "refused" ? "refused" : "dim" }, risWords(row.ris)),
   ].filter(Boolean);

@@ -11,7 +11,8 @@ export class OpenCase {
   constructor(screen, requestId) {
     this.screen = Object.freeze(screen);
     this.caseId = screen.row.case_id;
-    this.requestId = requestId || (screen.row.ai_hidden ? screen.row.request_id : "");
+    this.requestId = requestId; // the review it was opened from, empty where it was opened from the list
+    this.answersTo = requestId || screen.row.request_id;
     this.row = screen.row;
     this.picture = 0;
     this.spent = 0;
@@ -20,7 +21,7 @@ export class OpenCase {
 
   get shown() {
     const { revision, prediction_id } = this.screen.row;
-    return { revision, prediction_id, ai_shown: this.screen.ai_shown, request_id: this.requestId };
+    return { revision, prediction_id, ai_shown: this.screen.ai_shown, request_id: this.answersTo };
   }
 
   // Seconds with the case on a visible page.

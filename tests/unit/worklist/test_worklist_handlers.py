@@ -1,0 +1,221 @@
+"""What the reading room knows of a case, whichever topic came first, and what it may show of it."""
+
+import itertools
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from examples.shared import CASE, PATIENT, PNEUMONIA, READER, SITE, START, at, completed, envelope, order, ordered, pooled, predicted, study
+from examples.worklist import EARLIER, INPUTS, lifted, published, requested, triaged, verdict
+
+from radloop.events.model import ModelReleased
+from radloop.events.order import CaseJoined
+from radloop.events.prediction import PredictionFailed
+from radloop.events.reading import CaseOpened
+from radloop.events.report import ReportSigned
+from radloop.events.study import StudyBackfilled
+from radloop.kit.flow import Event, Input, Record, Reject
+from radloop.worklist.domain.case import Case
+from radloop.worklist.domain.screen import HIDDEN_REASON, Row, ordered as in_order, refusal, row_of, screen_of, serving_of
+from radloop.worklist.domain.serving import Model
+from radloop.worklist.handlers import OpenCase, routes
+
+NOW = START + timedelta(minutes=5)
+
+
+def told(*inputs: Input, keeps: type = Case) -> Case:
+    """Run inputs of one case through the worklist's routes."""
+    state = None
+    for seen in inputs:
+        for route in routes():
+            if route.keeps is keeps and route.hears_this(seen):
+                decision = route.decide(seen, state)
+                if isinstance(decision, Record):
+                    state = decision.state
+    assert state is not None
+    return state
+
+
+def row(*inputs: Input, request_id: str = "") -> Row:
+    """Return the row that follows from inputs."""
+    return row_of(told(*inputs), NOW, request_id)
+
+
+def joined(*, undone: bool = False, revision: int = 2, study_case: str = CASE, order_case: str = EARLIER) -> CaseJoined:
+    """Build a join, said to the study's case."""
+    return CaseJoined(
+        **envelope(f"joined-{undone}-{revision}", 80), study_case=study_case, order_case=order_case, order=order(), patient=PATIENT,
+        order_revision=revision, undone=undone,
+    )
+
+
+def test_any_order_of_topics_ends_in_the_same_row() -> None:
+    """Every interleaving of what was said of one case leaves the same case."""
+    said = (ordered(), completed(), predicted(), lifted(), published(), verdict())
+    ends = {repr(told(*mixed)) for mixed in itertools.permutations(said)}
+    assert len(ends) == 1
+
+
+def test_a_join_holds_whether_the_orders_next_word_came_before_or_after_it() -> None:
+    """A newer order must not make the list forget that a study has found its order."""
+    unmatched = replace(completed(), matched=False, unmatched_reason="no order")
+    newer = ordered("newer", 90, revision=3)
+    ends = {repr(told(*mixed)) for mixed in itertools.permutations((unmatched, joined(), newer))}
+    assert len(ends) == 1
+    assert not row(unmatched, joined(), newer).unmatched
+
+
+def test_a_join_undone_makes_the_case_unmatched_again() -> None:
+    """The wrong order's patient and indication leave the screen with it."""
+    unmatched = replace(completed(patient=replace(PATIENT, family="Images")), matched=False, unmatched_reason="no order")
+    case = told(unmatched, joined(), joined(undone=True, revision=3))
+    screen = screen_of(case, NOW, (PNEUMONIA,))
+    assert screen.row.unmatched
+    assert screen.row.person.name == "Images, Erin"
+    assert screen.indication == ""
+
+
+def test_the_row_says_class_finding_reason_and_what_the_ris_said() -> None:
+    """A lift carries its reason, the probability, and whether the RIS took or refused the priority."""
+    shown = row(ordered(), completed(), predicted(), lifted(), published("refused", reason="exam in progress"))
+    assert (shown.urgency, shown.move, shown.reason) == ("raised", "lifted", "lifted: pneumonia 93%")
+    assert (shown.said[0].probability, shown.said[0].answer, shown.said[0].unsure) == (0.93, "present", False)
+    assert shown.ris and (shown.ris.outcome, shown.ris.reason, shown.ris.code) == ("refused", "exam in progress", "A")
+
+
+def test_an_older_place_never_replaces_a_newer_one() -> None:
+    """Triage's own count decides, not the order of arrival."""
+    assert row(completed(), lifted(2), triaged(1)).urgency == "raised"
+
+
+def test_a_new_revision_hides_what_was_said_of_the_old_one() -> None:
+    """A prediction belongs to the images it read."""
+    shown = row(completed(), predicted(), completed("again", 80, revision=2))
+    assert (shown.revision, shown.prediction_id, shown.said) == (2, "", ())
+
+
+def test_a_study_no_model_reads_says_why() -> None:
+    """It stays on the list, with the reason."""
+    failed = PredictionFailed(**envelope("failed", 67), revision=1, reason="PatientAge is outside 0 to 18", refused=True)
+    assert row(completed(), failed).unread == "PatientAge is outside 0 to 18"
+    assert row(failed, completed(), predicted()).unread == "", "a reading of the same revision overrules a failure before it"
+
+
+@pytest.mark.parametrize(("extra", "standing"), [
+    ((), "waiting"),
+    ((ReportSigned(**envelope("signed", 120), signed_at=at(120), signer="r", findings=()),), "signed"),
+    ((ordered("cancelled", 90, change="cancelled", revision=2, status="cancelled"),), "cancelled"),
+])
+def test_a_case_leaves_the_list_when_it_is_signed_or_cancelled(extra: tuple[Event, ...], standing: str) -> None:
+    """Only cases that wait to be read are on the reading list."""
+    assert told(ordered(), completed(), *extra).standing == standing
+
+
+def test_an_order_without_images_is_not_on_the_list() -> None:
+    """There is nothing to read yet."""
+    assert told(ordered()).standing == "expected"
+
+
+def test_the_list_is_sorted_by_stat_then_read_by_then_arrival() -> None:
+    """Nothing passes a clinician's STAT, and read_by decides among the others."""
+    def case(name: str, **place: object) -> Case:
+        return replace(told(completed(), triaged(**place)), case_id=name)
+
+    stat = case("stat", urgency="stat", priority="stat", read_by=at(9000))
+    soon, late = case("soon", read_by=at(600)), case("late", read_by=at(6000))
+    tied = case("tied", read_by=at(6000), arrived_at=at(-60))
+    assert [one.case_id for one in in_order([late, soon, tied, stat])] == ["stat", "soon", "tied", "late"]
+
+
+def test_a_verdict_taken_back_no_longer_stands() -> None:
+    """Whichever of the two arrives first."""
+    ended = verdict("v2", "taken-back", 97, takes_back="v1")
+    assert row(completed(), predicted(), verdict()).answer is not None
+    assert row(completed(), predicted(), verdict(), ended).answer is None
+    assert row(completed(), predicted(), ended, verdict()).answer is None
+
+
+def test_an_audit_hides_what_the_model_said_until_it_is_answered() -> None:
+    """In the list and on the screen; that a case was moved is still said."""
+    history = (ordered(), completed(), predicted(), lifted(), requested(ai_hidden=True))
+    shown = row(*history)
+    assert shown.ai_hidden
+    assert (shown.said, shown.prediction_id, shown.reason) == ((), "", HIDDEN_REASON)
+    screen = screen_of(told(*history), NOW, (), shown.request_id)
+    assert not screen.ai_shown
+    assert screen.findings == (PNEUMONIA,)
+    answered = verdict(ai_shown=False, prediction_id="", request_id=shown.request_id)
+    assert row(*history, answered).said
+
+
+def test_an_expired_audit_hides_nothing() -> None:
+    """A wish nobody answered in time is over."""
+    case = told(completed(), predicted(), requested(ai_hidden=True))
+    assert row_of(case, NOW + timedelta(days=2)).said
+
+
+def test_what_a_model_said_of_an_earlier_study_is_shown_only_to_answer_a_request() -> None:
+    """A backfilled study is never on the reading list, and shows nothing without a request."""
+    earlier = StudyBackfilled(**envelope("backfilled", 5), study=study(), revision=1, purpose="pool")
+    history = (earlier, pooled(), requested())
+    assert told(*history).standing == "earlier"
+    assert row(*history).said == ()
+    assert row(*history, request_id=f"request-chosen-{CASE}").said
+
+
+def test_an_answer_to_what_was_replaced_is_refused_in_words() -> None:
+    """Revision and prediction must be those that were on the screen."""
+    case = told(completed(), predicted())
+    assert refusal(case, "", 1, "example-predicted", NOW) == ""
+    assert "reading changed" in refusal(case, "", 1, "", NOW)
+    newer = told(completed(), predicted(), completed("again", 80, revision=2))
+    assert "new images" in refusal(newer, "", 1, "example-predicted", NOW)
+    assert refusal(None, "", 1, "", NOW)
+
+
+def test_opening_a_case_is_said_with_what_was_shown() -> None:
+    """Each look is an event; the first reader stays on the case."""
+    command = OpenCase(
+        id="open", subject=CASE, site=SITE, at=at(90), actor=READER, revision=1, prediction_id="example-predicted", ai_shown=True,
+    )
+    decision = next(route for route in routes() if route.hears is OpenCase).decide(command, told(completed(), predicted()))
+    assert isinstance(decision, Record)
+    (event,) = decision.emit
+    assert isinstance(event, CaseOpened)
+    assert (event.reader, event.revision, event.prediction_id, event.ai_shown) == (READER, 1, "example-predicted", True)
+    assert decision.state.opened.reader == READER.id
+
+
+def test_opening_what_is_not_there_is_refused() -> None:
+    """No case, no opening."""
+    command = OpenCase(id="open", subject=CASE, site=SITE, at=at(90), actor=READER, revision=1)
+    assert isinstance(next(route for route in routes() if route.hears is OpenCase).decide(command, None), Reject)
+
+
+def released(version: int, stage: str, release: int) -> ModelReleased:
+    """Build a stage change."""
+    return ModelReleased(
+        **envelope(f"released-{release}", release, "chest"), model="chest", version=version, stage=stage, previous_stage="",
+        canary_share=0.0, change_record="r", weights_sha256="e" * 64, release=release, released_at=at(release),
+    )
+
+
+@pytest.mark.parametrize("history", [
+    (released(1, "shadow", 1), released(2, "shadow", 2), released(2, "production", 3)),
+    (released(2, "production", 3), released(1, "shadow", 1), released(2, "shadow", 2)),
+])
+def test_the_page_knows_which_version_speaks(history: tuple[Event, ...]) -> None:
+    """In shadow nobody speaks; the highest release of a version holds."""
+    first: Model = told(history[0], keeps=Model)  # type: ignore[assignment]  # told returns what the routes keep
+    assert serving_of([first]).mode in {"shadow", "production"}
+    model: Model = told(*history, keeps=Model)  # type: ignore[assignment]  # see above
+    serving = serving_of([model])
+    assert (serving.mode, serving.version, serving.shadow) == ("production", 2, 1)
+    assert serving_of([]).mode == "none"
+
+
+def test_the_examples_end_as_they_should() -> None:
+    """The example history is one of a lifted, answered, signed case whose answer was taken back."""
+    case = told(*(seen for seen in INPUTS if seen.subject == CASE))
+    shown = row_of(case, NOW)
+    assert (shown.standing, shown.answer, shown.opened, shown.urgency) == ("signed", None, True, "raised")

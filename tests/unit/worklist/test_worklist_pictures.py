@@ -1,0 +1,55 @@
+"""What reaches the canvas is the stored image: every value, its window and its polarity."""
+
+import numpy as np
+import pytest
+
+from radloop.standards.dicom.errors import DicomError
+from radloop.worklist.adapters.pictures import image_of
+from tests.adapters.dicom_file import file
+
+
+def test_unsigned_values_arrive_as_they_are_with_their_window() -> None:
+    """Pixels, window and sizes are the object's own."""
+    values = np.arange(200, dtype="<u2").reshape(10, 20) * 20
+    image = image_of(file(values, WindowCenter=[1000, 5], WindowWidth=[500, 6]), 1, 2048)
+    assert np.array_equal(np.frombuffer(image.pixels, "<u2").reshape(image.rows, image.columns), values)
+    assert (image.window_center, image.window_width, image.low, image.high) == (1000, 500, 0, 3980)
+    assert not image.inverted
+
+
+def test_signed_and_rescaled_values_are_told_by_a_line() -> None:
+    """value = pixel * slope + intercept, also where stored values are negative."""
+    values = np.array([[-1000, 0], [500, 1000]], "<i2")
+    image = image_of(file(values, RescaleSlope=2, RescaleIntercept=-10), 1, 2048)
+    pixels = np.frombuffer(image.pixels, "<u2").reshape(2, 2)
+    assert np.allclose(pixels * image.slope + image.intercept, values * 2.0 - 10)
+    assert (image.low, image.high) == (-2010, 1990)
+    assert (image.window_center, image.window_width) == (-10, 4000)
+
+
+def test_monochrome1_is_said_to_be_inverted() -> None:
+    """High values are dark there."""
+    assert image_of(file(np.zeros((4, 4), "<u2"), PhotometricInterpretation="MONOCHROME1"), 1, 64).inverted
+
+
+def test_a_large_frame_is_reduced_and_keeps_its_shape() -> None:
+    """The longer side is what was asked for, the stored size is still told."""
+    image = image_of(file(np.full((3000, 2000), 7, "<u2")), 1, 1024)
+    assert (image.rows, image.columns, image.stored_rows, image.stored_columns) == (1024, 683, 3000, 2000)
+    assert set(np.frombuffer(image.pixels, "<u2")) == {7}
+
+
+def test_a_sigmoid_window_is_drawn_as_the_object_asks() -> None:
+    """What no line and window can say is shown as the object's own grey, window over all of it."""
+    values = np.linspace(0, 4095, 64).astype("<u2").reshape(8, 8)
+    image = image_of(file(values, VOILUTFunction="SIGMOID", WindowCenter=2048, WindowWidth=2000), 1, 64)
+    pixels = np.frombuffer(image.pixels, "<u2").astype(float)
+    assert np.all(np.diff(pixels) >= 0)
+    assert (image.window_width, image.slope) == (65535, 1)
+
+
+def test_what_cannot_be_decoded_says_so() -> None:
+    """A broken image is an error with its attribute, never a grey square."""
+    broken = file(np.zeros((4, 4), "<u2"), Rows=400)
+    with pytest.raises(DicomError):
+        image_of(broken, 1, 64)
