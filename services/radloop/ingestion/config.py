@@ -10,7 +10,7 @@ from radloop.kit.settings import RoomSettings
 class Settings(RoomSettings):
     """Where the doors are, and how this site's messages are to be read.
 
-    `issuer` is the assigning authority of patient IDs and accession numbers that name none; `processing_id` is MSH-11
+    `issuer` is the assigning authority of patient IDs that name none; `processing_id` is MSH-11
     of this site; `zone` its time zone; `quiet_seconds` the pause after which a study's images are all here.
     """
 

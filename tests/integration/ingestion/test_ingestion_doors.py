@@ -27,7 +27,7 @@ from radloop.kit.clock import SystemClock
 from radloop.kit.flow import Actor, Due, timer_id
 from radloop.kit.runner import Runner
 from radloop.standards.hl7.answer import read_answer
-from radloop.standards.hl7.hospital import report_message
+from radloop.standards.hl7.hospital import patient_merge, patient_update, report_message
 from radloop.standards.hl7.mllp import Broken, frame
 from radloop.standards.hl7.model import Identity, Origin
 from radloop.standards.hl7.write import order_message
@@ -189,6 +189,39 @@ def test_a_signed_report_reaches_the_case_of_its_images(room: Room) -> None:
     assert room.topics() == {"order-recorded": 1, "report-signed": 1, "study-completed": 1}
     assert room.rows("select count(distinct key) from outbox") == [(1,)]
     assert room.rows("select signed_at is not null, accession, study_uid from case_file") == [(True, "ACC-1", "2.25.1")]
+
+
+def test_a_merge_finds_what_is_kept_under_the_old_number(room: Room) -> None:
+    """Order under one number, images under another: ADT^A40 joins them; a later correction of the patient parts them."""
+    room.hl7.take(placed())
+    room.images.take(radiograph(PatientID="EX-OLD"), "", SYSTEM)
+    room.fall_quiet()
+    assert room.rows("select count(*) from order_request join imaging_study using (case_id)") == [(0,)]
+    merge = patient_merge(TO, "A1", at(5), CHILD, Identity(SITE, "HOSP", "EX-OLD"))
+    assert read_answer(room.hl7.take(merge), ORIGIN).code == "AA"
+    assert room.rows("select count(*) from order_request join imaging_study using (case_id)") == [(1,)]
+    assert room.topics() == {"order-recorded": 2, "study-completed": 1, "case-joined": 2}
+    room.images.take(radiograph(2, PatientID="EX-OLD"), "", SYSTEM)
+    room.hl7.take(placed(2))
+    assert room.rows("select count(*) from order_request join imaging_study using (case_id)") == [(2,)]
+    stranger = replace(CHILD, identities=(Identity(SITE, "HOSP", "EX-0002"),))
+    wrong = replace(ORDER, control_code="XO", accession=None, study_uid="", filler=Identity(SITE, "RIS", "FL-2"), placer=None)
+    assert read_answer(room.hl7.take(order_message(TO, "M9", at(9), stranger, wrong)), ORIGIN).code == "AA"
+    assert room.rows("select count(*) from order_request join imaging_study using (case_id)") == [(1,)]
+    assert room.topics()["case-joined"] == 4
+
+
+def test_an_update_reaches_every_open_case_of_the_patient(room: Room) -> None:
+    """ADT^A08 finds the patient's orders by number and issuer, and says each once."""
+    for number in (1, 2, 3):
+        room.hl7.take(placed(number))
+    update = patient_update(TO, "A1", at(5), replace(CHILD, family="Newname"))
+    assert read_answer(room.hl7.take(update), ORIGIN).code == "AA"
+    assert room.topics() == {"order-recorded": 6}
+    assert room.rows("select distinct person->>'family' from order_request") == [("Newname",)]
+    elsewhere = replace(CHILD, identities=(Identity(SITE, "ELSEWHERE", "EX-0001"),))
+    room.hl7.take(patient_update(TO, "A2", at(6), elsewhere))
+    assert room.topics() == {"order-recorded": 6}
 
 
 def test_no_key_names_a_patient(room: Room) -> None:

@@ -68,7 +68,7 @@ def test_an_order_says_who_what_and_how_soon() -> None:
     assert (message.patient.birth_date, message.patient.sex) == ("2020-03-15", "F")
     assert (order.control, order.priority, order.modality, order.study_uid) == ("new", "stat", "DX", "1.2.3")
     assert (order.placer, order.filler) == (Identity("site-1", "RIS", "P1"), Identity("site-1", "RIS", "F1"))
-    assert order.accession == Identity("site-1", "HOSP", "ACC1")
+    assert order.accession == Identity("site-1", "", "ACC1")
     assert (order.procedure.system, order.procedure.value) == ("http://loinc.org", "36643-5")
     assert order.indication == "cough | fever"
     assert order.placed_at == datetime(2026, 1, 2, 3, 0, tzinfo=UTC)

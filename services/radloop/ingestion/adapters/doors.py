@@ -47,7 +47,8 @@ class Hl7Door:
             ))
         if outcome.answer is None:
             error = Hl7Error("207", "the message is kept in quarantine")
-            return acknowledge(header, "AE", control_id(identity), self._clock.now(), error)
+            at = header.at if header and header.at else self._clock.now()  # so that a repeat gets the same bytes
+            return acknowledge(header, "AE", control_id(identity), at, error)
         if outcome.answer.flagged and not outcome.repeated:
             log.warning("a message control id came with other content than before", extra={"input": identity})
         if outcome.kind != "recorded":

@@ -88,6 +88,8 @@ class Charts:
         return tuple(OBJECTS.select(cursor, clause, (values,)))
 
     def _merges(self, cursor: Cursor[Any], patients: list[str]) -> tuple[Merge, ...]:
+        if not patients:
+            return ()
         rows = cursor.execute(
             "select retired, survivors from patient_merge where retired_key = any(%s) or survivor_keys && %s"
             " order by retired_key for update",
@@ -99,6 +101,8 @@ class Charts:
         )
 
     def _cases(self, cursor: Cursor[Any], case_ids: set[str]) -> tuple[CaseFile, ...]:
+        if not case_ids:
+            return ()
         rows = cursor.execute(
             "select case_id, site, order_revision, signed_at from case_file where case_id = any(%s) order by case_id for update",
             (sorted(case_ids),),
@@ -106,6 +110,8 @@ class Charts:
         return tuple(CaseFile(case_id=row[0], site=row[1], order_revision=row[2], signed_at=row[3]) for row in rows)
 
     def _heard(self, cursor: Cursor[Any], controls: list[str]) -> tuple[Heard, ...]:
+        if not controls:
+            return ()
         rows = cursor.execute("select control, digest, flagged, at from message_heard where control = any(%s)", (controls,))
         return tuple(Heard(control=row[0], digest=row[1], flagged=row[2], at=row[3]) for row in rows)
 
@@ -126,10 +132,11 @@ class Charts:
         case_ids = sorted(
             {one.case_id for one in state.orders} | {one.case_id for one in state.studies} | {one.case_id for one in state.cases},
         )
-        cursor.execute(
-            "update case_file set study_uid = null, accession_issuer = null, accession = null where case_id = any(%s)",
-            (case_ids,),
-        )
+        if len(case_ids) > 1:
+            cursor.execute(
+                "update case_file set study_uid = null, accession_issuer = null, accession = null where case_id = any(%s)",
+                (case_ids,),
+            )
         for case_id in case_ids:
             orders, study = state.orders_of(case_id), state.study_of(case_id)
             site = orders[0].site if orders else study.site if study else ""

@@ -47,11 +47,10 @@ def person_in(facts: InstanceFacts, rules: Rules) -> Person | None:
 
 
 def accession_in(facts: InstanceFacts, rules: Rules) -> Identity | None:
-    """The accession number an object carries, None where it has none."""
+    """The accession number an object carries, None where it has none; its issuer may stay unsaid."""
     if not facts.accession:
         return None
-    issuer = facts.accession_issuer or rules.origin.issuer
-    return Identity(site=rules.origin.site, issuer=issuer, value=facts.accession)
+    return Identity(site=rules.origin.site, issuer=facts.accession_issuer, value=facts.accession)
 
 
 def why_refused(chart: Chart, facts: InstanceFacts, content: str, rules: Rules) -> Refusal | None:

@@ -23,7 +23,7 @@ Presence = Literal["present", "absent", "cannot-say"]
 class Origin:
     """Whose messages these are: what a message leaves unsaid is filled in from here.
 
-    `issuer` is the assigning authority of patient IDs and accession numbers that name none; `zone` is the site's time
+    `issuer` is the assigning authority of patient IDs that name none; `zone` is the site's time
     zone, for timestamps without an offset.
     """
 

@@ -110,7 +110,7 @@ def _order(group: Group, origin: Origin) -> Order:
 def _accession(group: Group, origin: Origin) -> Identity | None:
     """IPC-1 (OMI), else OBR-18, where IHE puts it, else OBR-20, where others do."""
     places = [(group.get("IPC"), 1), (group.get("OBR"), 18), (group.get("OBR"), 20)]
-    named = (identity(one, position, origin, origin.issuer) for one, position in places if one)
+    named = (identity(one, position, origin) for one, position in places if one)
     return next((found for found in named if found), None)
 
 

@@ -71,7 +71,7 @@ def _report(group: list[Segment], origin: Origin) -> Report:
         raise Hl7Error("101", "no result status", obr.at(25))
     places = [(s, position) for s in group for name, position in (("IPC", 1),) if s.name == name]
     places += [(obr, 18), (obr, 20)]
-    accession = next((a for a in (identity(s, p, origin, origin.issuer) for s, p in places) if a), None)
+    accession = next((a for a in (identity(s, p, origin) for s, p in places) if a), None)
     return Report(
         placer=identity(obr, 2, origin) or (identity(orc, 2, origin) if orc else None),
         filler=identity(obr, 3, origin) or (identity(orc, 3, origin) if orc else None),

@@ -88,12 +88,15 @@ def _zone(offset: str) -> timezone:
     return timezone(-ahead if offset[0] == "-" else ahead)
 
 
-def identity(segment: Segment, position: int, origin: Origin, default_issuer: str = "") -> Identity | None:
-    """An EI field (number^namespace^universal id): placer, filler, accession; None where empty."""
+def identity(segment: Segment, position: int, origin: Origin) -> Identity | None:
+    """An EI field (number^namespace^universal id): placer, filler, accession; None where empty.
+
+    Its issuer stays empty where the message names none: the authority of patient IDs does not number orders.
+    """
     value = segment.value(position)
     if not value:
         return None
-    issuer = segment.value(position, 2) or segment.value(position, 3) or default_issuer
+    issuer = segment.value(position, 2) or segment.value(position, 3)
     return Identity(origin.site, issuer, value)
 
 
