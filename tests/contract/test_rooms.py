@@ -121,6 +121,16 @@ def test_the_same_input_twice_speaks_once_and_answers_the_same(house: House) -> 
 
 
 @each_room
+def test_what_a_room_says_can_be_heard(house: House) -> None:
+    """Every event in the outbox decodes again, to what a hearer's handler can take."""
+    for seen in house.inputs:
+        house.settle(seen)
+    with house.runner.store.connection() as connection:
+        for event_id, headers, value in connection.execute("select event_id, headers, value from outbox"):
+            assert Wire().decode(headers, bytes(value)).id == event_id
+
+
+@each_room
 def test_a_crash_midway_leaves_no_trace(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """An input whose transaction dies just before its commit has changed nothing; run again, it succeeds."""
     class Crash(BaseException):

@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import yaml
@@ -114,6 +115,22 @@ def test_a_number_that_is_absent_is_never_read_as_zero(example: str) -> None:
         for step in path:
             found = found[step] if isinstance(step, int) else getattr(found, str(step))
         assert found is None or found == HARMLESS.get(str(path[-1])), path
+
+
+@pytest.mark.parametrize("kind", PAIRS, ids=lambda kind: kind.__name__)
+def test_what_may_be_none_may_be_absent(kind: type) -> None:
+    """None is not written, so a field that may be None has it as its default: what was said can be heard."""
+    waiting, seen = [kind], set()
+    while waiting:
+        part = waiting.pop()
+        if part in seen:
+            continue
+        seen.add(part)
+        hints = get_type_hints(part)
+        for field in fields(part):
+            inside = {hints[field.name], *get_args(hints[field.name])}
+            assert type(None) not in inside or field.default is None, f"{part.__name__}.{field.name}"
+            waiting += [one for one in inside if isinstance(one, type) and is_dataclass(one)]
 
 
 @each_example

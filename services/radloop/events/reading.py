@@ -57,7 +57,7 @@ class LabelSettled(Event):
     source: str
     weight: float
     drawn: str
-    drawn_probability: float | None
+    drawn_probability: float | None = None
     ai_shown: bool
     patient_key: str
     purpose: str
