@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from examples.shared import CASE, PATIENT, SITE, at, completed, envelope, order, ordered, study
+from tests.examples.shared import CASE, PATIENT, SITE, at, completed, envelope, order, ordered, study
 from tests.dicom_making import file_of, radiograph
 
 from radloop.events.common import Blob

@@ -12,7 +12,7 @@ class Settings(RoomSettings):
 
     triton: str
     model_repository: str
-    readers: Annotated[int, Field(ge=1)] = 1
+    readers: Annotated[int, Field(ge=1)] = 2
     """Threads that read anything, beside the one that reads only what somebody waits for."""
     batch: Annotated[int, Field(ge=1, le=32)] = 8
     triton_deadline_seconds: Annotated[float, Field(gt=0)] = 15.0

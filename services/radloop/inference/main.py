@@ -7,7 +7,7 @@ from radloop.events.wire import Wire
 from radloop.inference.adapters.grpc import InferenceService
 from radloop.inference.adapters.loading import Loaded
 from radloop.inference.adapters.packages import RepositoryPackages
-from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk
+from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk, unhurried
 from radloop.inference.adapters.readers import Readers
 from radloop.inference.adapters.triton import Triton
 from radloop.inference.config import Settings
@@ -23,7 +23,7 @@ from radloop.kit.store import Store
 def build(settings: Settings) -> Room:
     """Put the room together."""
     clock = SystemClock()
-    store = Store(settings.postgres.get_secret_value(), "inference", {}, connections=settings.readers + 4)
+    store = Store(unhurried(settings.postgres.get_secret_value()), "inference", {}, connections=settings.readers + 4)
     store.open()
     desk = StoredDesk(store, settings.lease_seconds)
     repository = Path(settings.model_repository)

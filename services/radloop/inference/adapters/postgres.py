@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Cursor
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL
 
 from radloop.inference.domain.case import CLASSES, Case, Role
@@ -39,6 +40,15 @@ class CasesWithReadings:
 
 
 REPOSITORIES: dict[type, Repository[Any]] = {Case: CasesWithReadings(), Model: _MODELS}
+
+
+def unhurried(dsn: str) -> str:
+    """Return the DSN of a desk, whose commits need not reach the disk: a lost lease or end is only taken again.
+
+    What a reading says is kept by the runner, durably; taken again, the reading finds itself settled.
+    """
+    options = conninfo_to_dict(dsn).get("options") or ""
+    return make_conninfo(dsn, options=f"{options} -c synchronous_commit=off".strip())
 
 
 @dataclass(frozen=True)

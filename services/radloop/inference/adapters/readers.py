@@ -1,11 +1,13 @@
 """The readers: threads that take the most urgent reading, look, and hand the result to the runner as a command.
 
-One of them takes only what somebody waits for, so that a STAT never waits for a backfill to end. A reading that ends its
-process is counted by its takes; one that fails in a way nobody foresaw is tried five times by the runner. Either way the
-study says in the end that it was not read.
+One of them takes only what somebody waits for, so that a STAT never waits for a backfill to end; while it reads, the
+others begin nothing that can wait, and leave it the processor. A reading that ends its process is counted by its takes;
+one that fails in a way nobody foresaw is tried five times by the runner. Either way the study says in the end that it was
+not read.
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -22,6 +24,7 @@ from radloop.kit.worker import Worker, back_off
 log = logging.getLogger(__name__)
 
 _IDLE_S = 1.0
+_COURTESY_S = 0.02
 _TAKES = 5
 _LONGEST_DELAY_S = 10.0
 
@@ -47,9 +50,11 @@ class Readers:
 
     def __init__(self, queue: Queue, submit: Callable[[Command], Outcome], clock: Clock, others: int) -> None:
         self._queue, self._submit, self._clock = queue, submit, clock
+        self._calm = threading.Event()
+        self._calm.set()
         self._workers = (
-            Worker("reader-urgent", lambda: self._turn(URGENT)),
-            *(Worker(f"reader-{number}", lambda: self._turn(len(CLASSES))) for number in range(1, others + 1)),
+            Worker("reader-urgent", self._urgent_turn),
+            *(Worker(f"reader-{number}", self._turn) for number in range(1, others + 1)),
         )
 
     def start(self) -> None:
@@ -67,11 +72,28 @@ class Readers:
         for worker in self._workers:
             worker.wake()
 
-    def _turn(self, below_rank: int) -> float:
-        """Take one reading and see it through; return at once for the next, or idle."""
-        taken = self._queue.take(below_rank)
+    def _urgent_turn(self) -> float:
+        """Take a reading somebody waits for."""
+        taken = self._queue.take(URGENT)
         if taken is None:
+            self._calm.set()
             return _IDLE_S
+        self._calm.clear()
+        try:
+            return self._see_through(taken)
+        finally:
+            self._calm.set()
+
+    def _turn(self) -> float:
+        """Take any reading; while an urgent one is being read, only another urgent one."""
+        calm = self._calm.is_set()
+        taken = self._queue.take(len(CLASSES) if calm else URGENT)
+        if taken is None:
+            return _IDLE_S if calm else _COURTESY_S
+        return self._see_through(taken)
+
+    def _see_through(self, taken: Taken) -> float:
+        """Read, and end the reading or put it back; return at once for the next."""
         started = self._clock.monotonic()
         with telemetry.span("reading", taken.trace, role=taken.role, reading_class=CLASSES[taken.rank]):
             try:

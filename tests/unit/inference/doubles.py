@@ -1,0 +1,67 @@
+"""A queue and a Triton that remember what was asked of them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from radloop.inference.adapters.postgres import Taken
+from radloop.inference.domain.answer import Outputs
+from radloop.kit.errors import Permanent
+
+
+def taken(reading_id: str = "reading-1", rank: int = 1, takes: int = 1) -> Taken:
+    """Build a reading in somebody's hands."""
+    return Taken(reading_id, "case-1", "site-1", "serving", 1, rank, "", takes, 0)
+
+
+class Queue:
+    """Readings in memory."""
+
+    def __init__(self, *waiting: Taken) -> None:
+        self.waiting = sorted(waiting, key=lambda one: one.rank)
+        self.ended: list[tuple[str, str]] = []
+        self.given_back: list[tuple[str, float]] = []
+
+    def take(self, below_rank: int) -> Taken | None:
+        fit = [one for one in self.waiting if one.rank < below_rank]
+        if fit:
+            self.waiting.remove(fit[0])
+        return fit[0] if fit else None
+
+    def give_back(self, taken: Taken, after_seconds: float) -> None:
+        self.given_back.append((taken.reading_id, after_seconds))
+
+    def end(self, taken: Taken, outcome: str) -> None:
+        self.ended.append((taken.reading_id, outcome))
+
+
+class Server:
+    """A Triton that loads what it is told."""
+
+    def __init__(self, loaded: set[int] | None = None) -> None:
+        self.loaded = loaded or set()
+        self.loads: list[set[int]] = []
+        self.asked: list[tuple[int, int]] = []
+        self.unloads = 0
+        self.failure: Exception | None = None
+        self.refuses = False
+
+    def ready(self, model: str) -> set[int]:
+        return self.loaded
+
+    def load(self, model: str, versions: set[int], config: Path) -> None:
+        if self.refuses:
+            raise Permanent("triton refused chest")
+        self.loads.append(versions)
+        self.loaded = set(versions)
+
+    def unload(self, model: str) -> None:
+        self.unloads += 1
+        self.loaded = set()
+
+    def read(self, package: Any, images: np.ndarray) -> Outputs:
+        if self.failure:
+            raise self.failure
+        self.asked.append((package.version, len(images)))
+        return Outputs(np.zeros((1, 2, 1)), np.zeros((1, 4)), np.zeros((1, 1, 7, 7)))

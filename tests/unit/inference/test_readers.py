@@ -1,0 +1,165 @@
+"""The readers and what keeps Triton in step, with doubles for the queue, the runner and the server."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.examples import inference as example
+from tests.unit.inference.doubles import Queue, Server, taken
+
+from radloop.inference.adapters.loading import Loaded
+from radloop.inference.adapters.readers import Readers
+from radloop.inference.adapters.triton import DeadStubError
+from radloop.inference.domain.model import Model
+from radloop.inference.handlers import AbandonReading, ReadStudy
+from radloop.kit.clock import SystemClock
+from radloop.kit.errors import Permanent, Transient
+from radloop.kit.flow import Outcome
+
+BLANK = np.zeros((1, 3, 224, 224), np.float32)
+
+
+class Runner:
+    """Settles what it is given as it is told."""
+
+    def __init__(self, *outcomes: Any) -> None:
+        self.outcomes, self.heard = list(outcomes), []
+
+    def __call__(self, command: Any) -> Outcome:
+        self.heard.append(command)
+        outcome = self.outcomes.pop(0) if self.outcomes else Outcome(kind="recorded")
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+def turn(queue: Queue, runner: Runner, *, urgent: bool = False) -> float:
+    """Let one reader take one turn."""
+    readers = Readers(queue, runner, SystemClock(), 1)
+    return readers._urgent_turn() if urgent else readers._turn()
+
+
+def test_a_reading_is_handed_over_as_a_command_named_by_it() -> None:
+    """The command's id is the reading's, so that a second look after a crash says nothing new."""
+    queue, runner = Queue(taken()), Runner()
+    assert turn(queue, runner) == 0
+    [command] = runner.heard
+    assert (type(command), command.id, command.role) == (ReadStudy, "reading-1", "serving")
+    assert queue.ended == [("reading-1", "recorded")]
+
+
+def test_the_urgent_reader_takes_only_what_somebody_waits_for() -> None:
+    """It is free when a STAT comes."""
+    queue = Queue(taken(rank=3))
+    assert turn(queue, Runner(), urgent=True) > 0
+    assert turn(queue, Runner()) == 0
+
+
+def test_others_begin_nothing_that_can_wait_while_an_urgent_one_is_read() -> None:
+    """The processor is the STAT's."""
+    queue = Queue(taken(rank=0), taken("reading-2", rank=3))
+    readers: Readers
+
+    def submit(command: Any) -> Outcome:
+        readers._turn()
+        return Outcome(kind="recorded")
+
+    readers = Readers(queue, submit, SystemClock(), 1)
+    readers._urgent_turn()
+    assert queue.ended == [("reading-1", "recorded")]
+    readers._turn()
+    assert queue.ended[0][0] == "reading-1"
+
+
+def test_a_dependency_that_is_away_is_no_attempt() -> None:
+    """The reading goes back, and the reader waits as long as it is told."""
+    queue = Queue(taken())
+    with pytest.raises(Transient) as away:
+        turn(queue, Runner(Transient("triton is away", after=0.7)))
+    assert away.value.after == 0.7
+    assert (queue.given_back, queue.ended) == ([("reading-1", 0.7)], [])
+
+
+def test_a_reading_nobody_can_make_is_abandoned_and_said() -> None:
+    """After the runner has quarantined it, or its process has died again and again, the study says so."""
+    queue, runner = Queue(taken()), Runner(Outcome(kind="quarantined", reason="TypeError in record_reading"))
+    turn(queue, runner)
+    assert [type(one) for one in runner.heard] == [ReadStudy, AbandonReading]
+    assert queue.ended == [("reading-1", "abandoned")]
+    queue, runner = Queue(taken(takes=6)), Runner()
+    turn(queue, runner)
+    assert [type(one) for one in runner.heard] == [AbandonReading]
+
+
+def loaded(server: Server, *releases: Any) -> Loaded:
+    """Keep a double of Triton in step with these releases."""
+    model = Model(model="chest")
+    for release in releases:
+        model = model.released(release) or model
+    return Loaded(server, example.Packages(), lambda: (model,), Path())
+
+
+def test_a_version_takes_traffic_only_once_it_was_seen_to_answer() -> None:
+    """Before, its readings wait."""
+    server = Server()
+    keeper = loaded(server, example.released(1), example.released(2, "shadow", 2))
+    with pytest.raises(Transient, match="being loaded"):
+        keeper.read(example.package(1), BLANK)
+    keeper._turn()
+    assert server.loads == [{1, 2}]
+    assert {version for version, _ in server.asked} == {1, 2}
+    keeper.read(example.package(1), BLANK)
+    keeper._turn()
+    assert server.loads == [{1, 2}]
+
+
+def test_a_version_that_was_withdrawn_is_let_go() -> None:
+    """A rolled-back version is unloaded, a superseded one is kept for the revisions of its cases."""
+    server = Server({1, 2, 3})
+    loaded(
+        server, example.released(1, "retired", 1), example.released(2, "production", 3), example.released(3, "retired", 4),
+    )._turn()
+    assert server.loads == [{1, 2}]
+
+
+def test_a_dead_process_is_unloaded_and_loaded_anew() -> None:
+    """Triton calls it ready and never restarts it."""
+    server = Server()
+    keeper = loaded(server, example.released(1))
+    keeper._turn()
+    server.failure = DeadStubError("died", after=0.1)
+    with pytest.raises(DeadStubError):
+        keeper.read(example.package(1), BLANK)
+    assert not keeper.warm("chest", 1)
+    server.failure = None
+    keeper._turn()
+    assert (server.unloads, server.loads, keeper.warm("chest", 1)) == (1, [{1}, {1}], True)
+
+
+def test_a_version_that_cannot_be_loaded_does_not_stop_the_others() -> None:
+    """It is said in readiness and tried again; what runs goes on running."""
+    server = Server()
+    keeper = loaded(server, example.released(1))
+    keeper._turn()
+    server.refuses = True
+    model = Model(model="chest").released(example.released(1))
+    keeper._models = lambda: (model.released(example.released(2, "shadow", 2)),)
+    with pytest.raises(Transient, match="refused"):
+        keeper._turn()
+    keeper.read(example.package(1), BLANK)
+
+
+def test_a_package_of_other_weights_is_not_loaded() -> None:
+    """What was released is what is served, or nothing."""
+    class Wrong(example.Packages):
+        def describe(self, model: str, version: int, weights_sha256: str) -> Any:
+            raise Permanent("the weights are not those that were released")
+
+    server = Server()
+    model = Model(model="chest").released(example.released(1))
+    keeper = Loaded(server, Wrong(), lambda: (model,), Path())
+    keeper._turn()
+    assert server.loads == []
+    with pytest.raises(Permanent, match="not those"):
+        keeper.read(example.package(1), BLANK)
