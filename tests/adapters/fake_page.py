@@ -206,7 +206,7 @@ def a_morning() -> list[Case]:
     lifted = {"urgency": "raised", "lifted": True, "allowance": 30}
     return [
         a_case(1, "Lindqvist", "Maja", probability=0.88, minutes=4, urgency="stat", priority="stat", allowance=15),
-        a_case(2, "Okafor", "Daniel", probability=0.97, minutes=11, reasons=("lifted: pneumonia 97%",), ris=took, sex="M", age=3.4, **lifted),
+        a_case(2, "Okafor", "Daniel", probability=0.97, minutes=11, reasons=("lifted: pneumonia 97%",), ris=took, sex="M", age=3, **lifted),
         a_case(3, "Haddad", "Leila", probability=0.83, minutes=24, reasons=("lifted: pneumonia 83%",), ris=refused, age=1.4, **lifted),
         a_case(4, "Brandt", "Jonas", probability=0.12, minutes=71, sex="M", allowance=60),
         a_case(

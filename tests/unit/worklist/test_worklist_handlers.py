@@ -127,6 +127,15 @@ def test_the_list_is_sorted_by_stat_then_read_by_then_arrival() -> None:
     assert [one.case_id for one in in_order([late, soon, tied, stat])] == ["stat", "soon", "tied", "late"]
 
 
+def test_a_clinicians_stat_does_not_wait_for_triage_and_others_do() -> None:
+    """Until triage has spoken, a STAT order stands on top and any other case at the end, first in, first out."""
+    stat = replace(told(ordered(priority="stat"), completed()), case_id="stat")
+    placed_one = replace(told(ordered(), completed(), triaged()), case_id="placed")
+    new = replace(told(ordered(), completed(arrived_at=at(-600))), case_id="new")
+    assert [one.case_id for one in in_order([new, placed_one, stat])] == ["stat", "placed", "new"]
+    assert row_of(stat, NOW).urgency == "stat"
+
+
 def test_a_verdict_taken_back_no_longer_stands() -> None:
     """Whichever of the two arrives first."""
     ended = verdict("v2", "taken-back", 97, takes_back="v1")

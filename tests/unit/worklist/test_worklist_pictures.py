@@ -18,7 +18,7 @@ def test_unsigned_values_arrive_as_they_are_with_their_window() -> None:
 
 
 def test_signed_and_rescaled_values_are_told_by_a_line() -> None:
-    """value = pixel * slope + intercept, also where stored values are negative."""
+    """A value is pixel * slope + intercept, also where stored values are negative."""
     values = np.array([[-1000, 0], [500, 1000]], "<i2")
     image = image_of(file(values, RescaleSlope=2, RescaleIntercept=-10), 1, 2048)
     pixels = np.frombuffer(image.pixels, "<u2").reshape(2, 2)

@@ -201,6 +201,20 @@ class Case:
         return tuple(sorted(standing, key=lambda one: (one.at, one.verdict_id)))
 
     @property
+    def priority(self) -> str:
+        """The clinician's own priority: as triage last told it, until then as the order says."""
+        if self.place:
+            return self.place.priority
+        return self.order.priority if self.order and self.matched else "routine"
+
+    @property
+    def urgency(self) -> str:
+        """The class that orders the list; a clinician's STAT does not wait for triage to say so."""
+        if self.place:
+            return self.place.urgency
+        return "stat" if self.priority == "stat" else "routine"
+
+    @property
     def open_requests(self) -> tuple[Request, ...]:
         """The review requests that nobody has answered."""
         answered = {one.request_id for one in self.answers}
@@ -214,7 +228,7 @@ def placed(case: Case) -> Case:
     return replace(
         case,
         standing=_standing(case),
-        stat=place is not None and place.urgency == "stat",
+        stat=case.urgency == "stat",
         read_by=place.read_by if place else None,
         accession=accession.value if accession else "",
         asked_until=max((one.expires_at for one in case.open_requests), default=None),

@@ -132,13 +132,13 @@ class Serving:
 
 
 def ordered(cases: list[Case]) -> list[Case]:
-    """Return cases in triage's order: a clinician's STAT first, then read_by, then arrival; untriaged ones by arrival."""
+    """Return cases in triage's order: a clinician's STAT first, then read_by, then arrival; last those it has yet to place."""
     return sorted(cases, key=_order)
 
 
-def _order(case: Case) -> tuple[bool, datetime, datetime, str]:
+def _order(case: Case) -> tuple[bool, bool, datetime, datetime, str]:
     arrived = _arrived(case)
-    return (not case.stat, case.read_by or arrived, arrived, case.case_id)
+    return (not case.stat, case.read_by is None, case.read_by or arrived, arrived, case.case_id)
 
 
 def _arrived(case: Case) -> datetime:
@@ -200,8 +200,8 @@ def row_of(case: Case, now: datetime, request_id: str = "") -> Row:
         revision=case.revision,
         prediction_id=read.prediction_id if read else "",
         standing=case.standing,
-        urgency=place.urgency if place else "routine",
-        priority=place.priority if place else "routine",
+        urgency="routine" if request_id else case.urgency,
+        priority="routine" if request_id else case.priority,
         arrived_at=_arrived(case),
         read_by=place.read_by if place else None,
         person=_person(case.patient, study.age_years if study else None),

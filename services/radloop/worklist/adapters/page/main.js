@@ -9,6 +9,7 @@ import { OpenCase } from "./session.js";
 import { Viewer } from "./viewer.js";
 import { name, opposite, value } from "./words.js";
 
+const PAUSE_MS = 200; // between two looks at a list that changes all the time
 const UNNAMED = "unnamed";
 const READER = "radloop.reader";
 
@@ -38,7 +39,7 @@ async function refresh() {
       get("/api/serving"),
     ]);
     if (asked === view) list.show(view, rows.rows, rows.at);
-    $("count-reading").textContent = (asked === "reviews" ? other : asked === "reading" ? rows : { rows: [] }).rows.length || $("count-reading").textContent;
+    if (asked !== "done") $("count-reading").textContent = (asked === "reviews" ? other : rows).rows.length || "";
     $("count-reviews").textContent = (asked === "reviews" ? rows : other).rows.length || "";
     showServing(serving);
     if (open) lastIndex = list.index(list.current) >= 0 ? list.index(list.current) : lastIndex;
@@ -46,7 +47,7 @@ async function refresh() {
     $("live-text").textContent = error.message;
   } finally {
     refreshing = false;
-    if (again) { again = false; refresh(); }
+    if (again) { again = false; setTimeout(refresh, PAUSE_MS); }
   }
 }
 
