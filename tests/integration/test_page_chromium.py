@@ -40,7 +40,7 @@ class Reader:
         self.until(lambda: self.driver.find_element(By.ID, "live-text").text == "live" and self.rows())
         return self
 
-    def until(self, true: Callable[[], object], seconds: float = 10.0) -> None:
+    def until(self, true: Callable[[], object], seconds: float = 30.0) -> None:
         """Wait until something is so."""
         WebDriverWait(self.driver, seconds, poll_frequency=0.05).until(lambda _: true())
 
@@ -241,6 +241,7 @@ def test_an_answer_to_what_was_replaced_meanwhile_is_refused_and_said_so(reader:
     assert page.verdicts == []
     reader.press("l")
     reader.until(lambda: not reader.driver.find_element(By.ID, "replaced").is_displayed())
+    reader.drawn("case-2")
     reader.press("c")
     reader.until(lambda: len(page.verdicts) == 1)
     assert page.verdicts[0].shown.revision == 2

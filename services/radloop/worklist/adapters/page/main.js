@@ -18,6 +18,7 @@ let open = null; // the case on the screen
 let wanted = 0; // counts openings, so that a slow one never overtakes a later one
 let lastIndex = 0;
 let busy = false;
+let looks = 0;
 
 const list = new List((key) => openRow(key));
 const viewer = new Viewer((at) => showWindow(at));
@@ -94,7 +95,7 @@ async function openCase(caseId, requestId) {
     const named = open.screen.evidence;
     open.picture = Math.max(0, open.screen.pictures.findIndex((one) => named && one.sop_instance_uid === named.sop_instance_uid && one.frame === named.frame));
     viewer.clear();
-    document.body.dataset.case = open.caseId;
+    document.body.dataset.drawn = "";
     $("case").hidden = false;
     $("stage-hint").hidden = true;
     $("replaced").hidden = true;
@@ -141,9 +142,10 @@ function showRow(row) {
 async function refreshOpen() {
   const of = open;
   if (!of) return;
+  const mine = ++looks; // an earlier look that comes back later must not undo what this one shows
   let row;
   try { row = await of.now(); } catch { return; }
-  if (of !== open) return;
+  if (of !== open || mine !== looks) return;
   const shown = of.screen.row;
   const images = row.revision !== shown.revision;
   const reading = row.prediction_id !== shown.prediction_id;

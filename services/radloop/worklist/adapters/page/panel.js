@@ -90,7 +90,7 @@ export function showActions(screen, row, press) {
   const names = said.map((one) => finding(one.code)).join(", ");
   const effect = (turned) => said.map((one) => value[turned ? opposite[one.answer] : one.answer]).join(", ");
   const button = (key, label, told, enabled = true) =>
-    el("button", { disabled: !enabled, onclick: (event) => { event.currentTarget.blur(); press(key); } }, el("kbd", {}, key.toUpperCase()), el("span", {}, label), el("span", { class: "effect" }, told));
+    el("button", { disabled: !enabled, onclick: (event) => { event.currentTarget.blur(); press(key); } }, el("kbd", {}, key.toUpperCase()), el("span", {}, label), told && el("span", { class: "effect" }, told));
   fill($("actions"),
     button("a", "Accept", said.length ? `${names} ${effect(false)}` : "nothing to accept", said.length > 0),
     button("r", "Reject", said.length ? `${names} ${effect(true)}` : "nothing to reject", said.length > 0),
