@@ -75,12 +75,14 @@ class Loop:
 
     def first_model(self, seeds: Sequence[Candidate], folder: Path) -> int:
         """Train the first model on the seed labels, hand it over for shadow, wait until it is loaded; return its version."""
+        self._teller.now(f"the first model learns from {len(seeds)} labels")
         images = prepared(self._source, seeds)
         labels = np.array([one.positive for one in seeds])
         made = first_package(
             images, labels, [f"seed-{place}" for place in range(len(seeds))], self._seed, folder,
             trained_at=self._clock.now().isoformat(),
         )
+        self._teller.now("the first model is trained; Triton takes it")
         version = self._rooms.add_model(MODEL, package_tar(made), self._id("first model"))
         self.until(lambda: any(one[0] == version and one[2] for one in self._rooms.loaded()), 120, "the first model loads")
         return version

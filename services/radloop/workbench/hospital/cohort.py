@@ -17,12 +17,15 @@ FULL_POOL = 800
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many cases each part gets; the gate set has its own mix, the others the prevalence."""
+    """How many cases each part gets; the gate set has its own mix, the others the prevalence.
+
+    The gate asks for 400 positives and 100 negatives by what readers signed, who err: so there are some more of each.
+    """
 
     seeds: int = 20
     acceptance: int = 200
     pool: int = FULL_POOL
-    gate_positives: int = 400
+    gate_positives: int = 440
     gate_negatives: int = 200
     morning: int = 60
     prevalence: float = 0.2
@@ -36,7 +39,7 @@ def sizes(studies: int, pool: int, prevalence: float = 0.2) -> Sizes:
     return Sizes(
         acceptance=max(125, round(200 * share)),
         pool=pool,
-        gate_negatives=max(100, round(200 * share)),
+        gate_negatives=max(130, round(200 * share)),
         morning=studies,
         prevalence=prevalence,
     )
