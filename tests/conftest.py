@@ -4,7 +4,6 @@ import itertools
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -52,8 +51,11 @@ def kafka() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    import noida_db
+
     with tempfile.TemporaryDirectory(prefix="radloop-kafka-", ignore_cleanup_errors=True) as folder:
-        program = Path(sys.prefix) / "bin" / "noida-db"
+        # The binary itself: the script that pip installs beside it does not pass signals on.
+        program = Path(noida_db.__file__).parent / "noida-db"
         process = subprocess.Popen(
             [program, "start", "--only", "kafka", "--kafka-port", str(port), "--data-dir", folder],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
