@@ -95,6 +95,6 @@ export function showActions(screen, row, press) {
     button("a", "Accept", said.length ? `${names} ${effect(false)}` : "nothing to accept", said.length > 0),
     button("r", "Reject", said.length ? `${names} ${effect(true)}` : "nothing to reject", said.length > 0),
     el("div", { class: "pair" }, button("e", "Edit", ""), button("c", "Cannot say", "")),
-    el("div", { class: "pair" }, button("z", "Take back", "", Boolean(row.answer)), button("u", "Undo reordering", "", row.move === "lifted")),
+    el("div", { class: "pair" }, button("z", "Take back", "", Boolean(row.answer)), button("u", "Undo move", "", row.move === "lifted")),
   );
 }
