@@ -93,6 +93,11 @@ def house(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> Iter
 each_room = pytest.mark.parametrize("house", ROOMS, indirect=True)
 
 
+def test_all_seven_rooms_are_here() -> None:
+    """These tests run over every room of the house; one that is lost is noticed."""
+    assert ROOMS == sorted(["ingestion", "inference", "triage", "feedback", "retraining", "publishing", "worklist"])
+
+
 @each_room
 def test_every_route_has_an_example(house: House) -> None:
     """No route is left untried by these tests."""
