@@ -141,7 +141,7 @@ def test_a_crash_midway_leaves_no_trace(house: House, monkeypatch: pytest.Monkey
     class Crash(BaseException):
         """Not an Exception: as a killed process, it is caught by nobody."""
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise Crash
 
     for seen in house.inputs:
