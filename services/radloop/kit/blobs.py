@@ -48,9 +48,13 @@ class Folder:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                try:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                except OSError:
+                    Path(file.name).unlink()  # on a full disk half a blob would keep it full
+                    raise
             Path(file.name).replace(target)
             folder = os.open(target.parent, os.O_RDONLY)
             try:

@@ -7,10 +7,11 @@ its key behind it. When the store itself is away the consumer pauses, keeps its 
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
-from kafka import KafkaConsumer
+from kafka import KafkaConsumer, OffsetAndMetadata
 from kafka.errors import KafkaError
 
 from radloop.kit.clock import Clock
@@ -18,6 +19,7 @@ from radloop.kit.codec import EventCodec
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Arrived
 from radloop.kit.kafka import Broker
+from radloop.kit.line import Line
 from radloop.kit.runner import Parked, Runner
 from radloop.kit.worker import Worker, back_off
 
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 PARK_AFTER_S = 10.0
 LANES = 4
 JOIN_S = 15.0
+IDLE_S = 0.05
+COMMIT_MS = 10_000
 
 
 class Consumer:
@@ -35,9 +39,11 @@ class Consumer:
         self._runner, self._broker, self._instance, self._clock = runner, broker, instance, clock
         self._topics = tuple(sorted({events.topic(kind) for kind in runner.hears()}))
         self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="lane")
+        self._line = Line(broker.bootstrap)
         self._kafka: KafkaConsumer | None = None
         self._seen_partitions: set[Any] = set()
         self._joined = False
+        self._quiet_s = 0.0
         self._join_by = 0.0
         self.worker = Worker("consumer", self._turn)
         self.parked = Worker("parked", self._try_parked)
@@ -54,6 +60,7 @@ class Consumer:
         self.parked.stop()
         self._pool.shutdown(wait=True)
         self._close()
+        self._line.close()
 
     @property
     def ready(self) -> str:
@@ -65,24 +72,38 @@ class Consumer:
         return "" if self._joined else "joining its consumer group"
 
     def _turn(self) -> float:
-        if self._kafka is None:
-            self._kafka = self._broker.consumer(self._runner.store.room, self._instance, self._topics)
-            self._join_by = self._clock.monotonic() + JOIN_S
+        settled = False
         try:
-            polled = self._kafka.poll(timeout_ms=200, max_records=200)
+            if self._kafka is None:
+                self._line.was_cut()  # from here on it must hold
+                self._kafka = self._broker.consumer(self._runner.store.room, self._instance, self._topics)
+                self._join_by = self._clock.monotonic() + JOIN_S
+            # Not a long poll: a broker that answers empty fetches at once would keep us, and itself, busy for nothing.
+            # Not 0 either: with no time at all a member never gets through joining its group.
+            polled = self._kafka.poll(timeout_ms=2, max_records=200)
+            self._quiet_s = 0.0 if polled else min(IDLE_S, max(0.005, 2 * self._quiet_s))
             # A member without partitions (more members than partitions) counts as joined after a while.
             self._joined = self._joined or bool(self._kafka.assignment()) or self._clock.monotonic() > self._join_by
             if polled:
                 self._settle_all(self._kafka, polled)
-                self._commit(self._kafka)
+            if self._line.was_cut():
+                raise Transient("kafka was away: reading again from the committed offsets")
+            if polled:
+                self._commit(self._kafka, polled)
+            settled = True
         except KafkaError as away:
-            self._close()
             raise Transient(f"kafka is away: {type(away).__name__}") from away
-        return 0.0
+        finally:
+            if not settled:
+                self._close()  # whatever it was: what was read and not settled is read again
+        return self._quiet_s
 
-    def _commit(self, kafka: KafkaConsumer) -> None:
+    def _commit(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
+        """Commit what was settled, and that alone: partitions may have come and gone meanwhile."""
+        held = kafka.assignment()
+        offsets = {one: OffsetAndMetadata(records[-1].offset + 1, "", -1) for one, records in polled.items() if one in held}
         try:
-            kafka.commit()
+            kafka.commit(offsets, timeout_ms=COMMIT_MS)
         except KafkaError as lost:
             # The group was rebalanced meanwhile: whoever has the partition now gets these records again, and skips them.
             log.info("offsets not committed, expecting the records again", extra={"reason": type(lost).__name__})
@@ -107,27 +128,37 @@ class Consumer:
         tries = 0
         left = list(lanes.values())
         while left and not self.worker.stopping:
-            running: list[tuple[list[Arrived], Future[None]]] = [(lane, self._pool.submit(self._settle_lane, lane)) for lane in left]
+            running = {self._pool.submit(self._settle_lane, lane): lane for lane in left}
             left = []
-            for lane, future in running:
+            while wait(running, timeout=0.2).not_done:
+                self._idle(kafka, polled)
+            for future, lane in running.items():
                 try:
                     future.result()
                 except Transient as away:
                     self.worker.away = away.reason
                     left.append(lane)
             if left:
-                kafka.pause(*kafka.assignment())
-                wait = back_off(tries)
+                deadline = self._clock.monotonic() + back_off(tries)
                 tries += 1
-                deadline = self._clock.monotonic() + wait
                 while self._clock.monotonic() < deadline and not self.worker.stopping:
-                    kafka.poll(timeout_ms=200)
+                    self._idle(kafka, polled)
         kafka.resume(*kafka.paused())
         if left:
             raise Transient("stopped while a dependency was away")
 
+    def _idle(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
+        """Keep membership without taking more; what a rebalance brings meanwhile is given back, to be read later."""
+        kafka.pause(*kafka.assignment())
+        for partition, records in kafka.poll(timeout_ms=200).items():
+            if partition in polled:  # taken away and given again: what is in hand comes again
+                kafka.seek(partition, polled[partition][-1].offset + 1)
+            else:
+                kafka.seek(partition, records[0].offset)
+
     def _sort(self, record: Any, lanes: dict[str, list[Arrived]], *, careful: bool) -> None:
-        headers = {name: value.decode(errors="replace") for name, value in record.headers}
+        # Postgres keeps no NUL in text; a header without a value is an empty one.
+        headers = {name: (value or b"").decode(errors="replace").replace("\0", "\ufffd") for name, value in record.headers}
         source, payload = f"topic:{record.topic}", record.value or b""
         try:
             arrived = self._runner.read(headers.get("ce_type", ""), source, headers, payload)
@@ -139,7 +170,7 @@ class Consumer:
                 except Transient as away:
                     self.worker.away = away.reason
                     self.worker.pause(1.0)
-            return
+            raise Transient("stopped while a dependency was away") from unreadable
         lanes[arrived.seen.subject].append(
             Arrived(seen=arrived.seen, payload=payload, source=source, type_name=arrived.type_name, headers=headers, careful=careful),
         )
@@ -172,21 +203,25 @@ class Consumer:
     def _park(self, arrived: Arrived, reason: str) -> None:
         for route in self._runner.routes:
             if route.hears_this(arrived.seen) and self._runner.store.settled(route, arrived.seen.id) is None:
-                self._runner.store.park(route.name, route.keys(arrived.seen)[0], arrived, reason)
+                self._runner.store.park(route.name, route.keys(arrived.seen), arrived, reason)
         log.warning("parked", extra={"input": arrived.seen.id, "reason": reason})
         self.parked.wake()
 
     def _try_parked(self) -> float:
-        for row in self._due_parked():
-            parked_id, type_name, source, headers, payload, tries = row
+        moved = False
+        for parked_id, type_name, source, headers, payload, tries in self._due_parked():
+            if self.parked.stopping:
+                break
             try:
-                self._runner.settle_stubbornly(self._careful(self._runner.read(type_name, source, headers, bytes(payload))))
+                arrived = self._runner.read(type_name, source, headers, bytes(payload))
+                self._runner.settle_stubbornly(replace(arrived, careful=True))
                 settled = True
             except Permanent as unreadable:
                 self._runner.quarantine_unread(source, headers, bytes(payload), unreadable.reason)
                 settled = True
             except (Transient, Parked):
                 settled = False
+            moved |= settled
             with self._runner.store.connection() as connection:
                 if settled:
                     connection.execute("delete from parked where id = %s", (parked_id,))
@@ -195,18 +230,13 @@ class Consumer:
                         "update parked set tries = tries + 1, not_before = now() + make_interval(secs => %s) where id = %s",
                         (back_off(tries), parked_id),
                     )
-        return 0.5
-
-    def _careful(self, arrived: Arrived) -> Arrived:
-        return Arrived(
-            seen=arrived.seen, payload=arrived.payload, source=arrived.source, type_name=arrived.type_name,
-            headers=arrived.headers, careful=True,
-        )
+        return 0.0 if moved else 0.5
 
     def _due_parked(self) -> Iterable[Any]:
-        """Return the first parked input of each route and key, where it is time."""
+        """Return the parked inputs, where it is time, that have none of their keys parked before them."""
         with self._runner.store.connection() as connection:
             return connection.execute(
-                "select id, type, source, headers, payload, tries from (select distinct on (route, key) * from parked"
-                " order by route, key, id) as head where not_before <= now() order by id limit 100",
+                "select id, type, source, headers, payload, tries from parked as head where not_before <= now() and not exists ("
+                " select from parked as before where before.route = head.route and before.keys && head.keys and before.id < head.id)"
+                " order by id limit 100",
             ).fetchall()

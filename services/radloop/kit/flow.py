@@ -241,3 +241,4 @@ class Arrived:
     type_name: str
     headers: dict[str, str] = field(default_factory=dict)
     careful: bool = False
+    revocable: bool = False

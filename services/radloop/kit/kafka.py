@@ -79,7 +79,8 @@ class Broker:
         try:
             return KafkaProducer(
                 **self.options(), acks="all", enable_idempotence=True, linger_ms=0, compression_type=None,
-                max_request_size=4_000_000, request_timeout_ms=10_000, delivery_timeout_ms=20_000, max_block_ms=5_000,
+                max_request_size=4_000_000, allow_auto_create_topics=False,
+                request_timeout_ms=10_000, delivery_timeout_ms=20_000, max_block_ms=5_000,
             )
         except (KafkaError, ValueError) as away:
             raise self._translated(away) from away

@@ -5,6 +5,7 @@ new. Hearers recognise a repeat by its id.
 """
 
 import logging
+from collections import defaultdict, deque
 from typing import Any
 
 from kafka import KafkaProducer
@@ -14,6 +15,7 @@ from radloop.kit import telemetry
 from radloop.kit.errors import Transient
 from radloop.kit.kafka import Broker
 from radloop.kit.leader import Leader
+from radloop.kit.line import Line
 from radloop.kit.store import Store
 from radloop.kit.worker import Worker
 
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 500
 IDLE_S = 0.25
+FLUSH_S = 25  # longer than the producer's own limit for one delivery (20 s), so that it says what failed
 
 
 class Relay:
@@ -29,7 +32,7 @@ class Relay:
     def __init__(self, store: Store, broker: Broker, resend_window_s: float = 5.0) -> None:
         self._store, self._broker, self._resend_window_s = store, broker, resend_window_s
         self._producer: KafkaProducer | None = None
-        self._leader = Leader(store, "relay")
+        self._leader, self._line = Leader(store, "relay"), Line(broker.bootstrap)
         self._was_away = True
         self.worker = Worker("relay", self._turn)
 
@@ -46,6 +49,8 @@ class Relay:
         if not self._leader.holds():
             return 1.0
         try:
+            if self._line.was_cut():
+                self._was_away = True
             if self._producer is None:
                 self._producer = self._broker.producer()
             if self._was_away:
@@ -59,14 +64,20 @@ class Relay:
 
     def _let_go(self) -> None:
         self._leader.let_go()
-        if self._producer is not None:
-            self._producer.close(timeout=2)
-            self._producer = None
+        self._line.close()
+        self._end_producer(timeout=2)
 
     def _broker_lost(self) -> None:
         self._was_away = True
+        self._end_producer(timeout=0)
+
+    def _end_producer(self, timeout: float) -> None:
+        """Close the producer; what it could not send is not marked, and the next one sends it."""
         if self._producer is not None:
-            self._producer.close(timeout=0)
+            try:
+                self._producer.close(timeout=timeout)
+            except KafkaError as unsent:
+                log.info("closed the producer with events in hand", extra={"reason": type(unsent).__name__})
             self._producer = None
 
     def _send_batch(self) -> int:
@@ -91,27 +102,39 @@ class Relay:
             self._send(rows)
 
     def _send(self, rows: list[Any]) -> None:
-        """Send rows and mark those the broker took: of each key only up to the first that failed, to keep their order."""
+        """Send rows and mark those the broker took.
+
+        One event of each key at a time: had two been under way, the second might be taken and the first lost with its batch.
+        """
+        queues: defaultdict[tuple[str, str], deque[Any]] = defaultdict(deque)
+        for row in rows:
+            queues[row[1], row[2]].append(row)
+        failed = False
+        while queues and not failed:
+            taken = self._send_wave([queue.popleft() for queue in queues.values()])
+            failed = len(taken) < len(queues)
+            queues = defaultdict(deque, {key: queue for key, queue in queues.items() if queue})
+            with self._store.connection() as connection:
+                connection.execute("update outbox set sent_at = clock_timestamp() where id = any(%s)", (taken,))
+        if failed:
+            raise Transient("kafka did not take every event")
+
+    def _send_wave(self, rows: list[Any]) -> list[int]:
+        """Send rows of different keys at once and return the ids of those the broker took."""
         assert self._producer is not None
         try:
             sent = [
-                (row_id, topic, key, self._producer.send(
+                (row_id, topic, self._producer.send(
                     topic, value=bytes(value), key=key.encode(), headers=[(name, text.encode()) for name, text in headers.items()],
                 ))
                 for row_id, topic, key, headers, value in rows
             ]
-            self._producer.flush(timeout=20)
+            self._producer.flush(timeout=FLUSH_S)
         except KafkaError as away:
             raise Transient(f"kafka is away: {type(away).__name__}") from away
         taken: list[int] = []
-        stopped: set[tuple[str, str]] = set()
-        for row_id, topic, key, future in sent:
-            if future.succeeded() and (topic, key) not in stopped:
+        for row_id, topic, future in sent:
+            if future.succeeded():
                 taken.append(row_id)
                 telemetry.count("radloop_events_sent_total", topic=topic)
-            else:
-                stopped.add((topic, key))
-        with self._store.connection() as connection:
-            connection.execute("update outbox set sent_at = clock_timestamp() where id = any(%s)", (taken,))
-        if stopped:
-            raise Transient("kafka did not take every event")
+        return taken

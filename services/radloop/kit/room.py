@@ -91,6 +91,7 @@ class Room:
         if runner is None:
             return 0
         if arguments[:1] == ["job"]:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a job has nothing to give back: another child resumes it
             run_job(arguments[1], runner, self.jobs, self.clock, self.settings.site)
             return 0
         self.serve(runner, stop)
@@ -113,17 +114,19 @@ class Room:
         furnishing = self.furnish(runner)
         consumer = Consumer(runner, self.events, broker, self.settings.instance, self.clock)
         relay, timers = Relay(runner.store, broker), Timers(runner, self.clock)
-        workers: list[Worker] = [relay.worker, timers.worker]
+        workers: list[Worker] = [relay.worker, timers.worker, consumer.parked]
         inner: list[Part] = [relay, timers, consumer]
         runner.after_commit(relay.worker.wake)
         runner.after_commit(timers.worker.wake)
         if furnishing.check is not None:
             deliveries = Deliveries(runner, furnishing.receivers, furnishing.check, self.clock, self.settings.site)
             inner.append(deliveries)
+            workers.append(deliveries.worker)
             runner.after_commit(deliveries.worker.wake)
         if self.jobs:
             jobs = Jobs(runner.store, f"radloop.{self.name}.main")
             inner.append(jobs)
+            workers.append(jobs.worker)
             runner.after_commit(jobs.worker.wake)
         started = threading.Event()
 

@@ -12,7 +12,9 @@ from radloop.kit.errors import Misconfigured, Permanent, Transient
 
 MESSAGE_BYTES = 128 * 1024 * 1024
 _LIMITS = (("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES))
-_AWAY = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+_AWAY = {
+    grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED,
+}
 
 
 class _Traced(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs only

@@ -1,13 +1,13 @@
 """The one place where an input meets its handler: settled already? observe, then lock, claim, load, decide, keep.
 
 A handler chooses Record, Skip or Reject. Transient is tried again as long as it lasts; Permanent is a Reject; any other
-exception is an attempt, and after five the input is quarantined. The fuse opens when the code itself seems broken.
+exception is an attempt, and after five the input is quarantined.
 """
 
+import hashlib
 import logging
-import threading
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from radloop.kit import codec, telemetry
@@ -15,57 +15,19 @@ from radloop.kit.clock import Clock
 from radloop.kit.codec import EventCodec
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Arrived, Command, Due, Event, Input, Outcome, Record, Reject, Route, Skip
+from radloop.kit.fuse import Fuse
 from radloop.kit.store import Store, Work
+from radloop.kit.worker import places
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-FUSE_AFTER = 5
-FUSE_PAUSE_S = 60.0
+IDENTITY_LENGTH = 512
+EVENT_BYTES = 900_000  # brokers refuse 1 MB unless told otherwise, and a relay that is refused stands still
 
 
 class Parked(Exception):  # noqa: N818 - not an error: an earlier input of the same key waits, so this one does too
     """Something of the same key is parked before it."""
-
-
-class Fuse:
-    """Opens after so many unforeseen exceptions in a row on different keys; then one input a minute tries again."""
-
-    def __init__(self, clock: Clock, after: int = FUSE_AFTER, pause_s: float = FUSE_PAUSE_S) -> None:
-        self._clock, self._after, self._pause_s = clock, after, pause_s
-        self._lock = threading.Lock()
-        self._failed: set[str] = set()
-        self._next_try = 0.0
-
-    @property
-    def open(self) -> bool:
-        """Whether it is open."""
-        return len(self._failed) >= self._after
-
-    def hold(self) -> None:
-        """Let an input pass; raise Transient while the fuse is open, but for one input a minute."""
-        with self._lock:
-            if not self.open:
-                return
-            wait = self._next_try - self._clock.monotonic()
-            if wait > 0:
-                raise Transient("the fuse is open: the code fails on everything", after=wait)
-            self._next_try = self._clock.monotonic() + self._pause_s
-
-    def blow(self, key: str) -> None:
-        """Count an unforeseen exception."""
-        with self._lock:
-            self._failed.add(key)
-            if self.open:
-                self._next_try = self._clock.monotonic() + self._pause_s
-        telemetry.gauge("radloop_fuse_open", int(self.open))
-
-    def mend(self) -> None:
-        """An input succeeded: the code is not broken."""
-        if self._failed:
-            with self._lock:
-                self._failed.clear()
-            telemetry.gauge("radloop_fuse_open", 0)
 
 
 class Runner:
@@ -95,18 +57,26 @@ class Runner:
             seen=command, payload=codec.encode(command), source=f"door:{command.actor.kind}",
             type_name=type(command).__name__, headers={"traceparent": telemetry.traceparent()},
         )
+        flaw = _flaw(command)
+        if flaw:
+            self.quarantine_unread(arrived.source, {**arrived.headers, "ce_type": arrived.type_name}, arrived.payload, flaw)
+            return Outcome(kind="rejected", reason=flaw)
         return self.settle_stubbornly(arrived)
 
-    def due(self, timer: Due, trace: str) -> Outcome:
-        """Settle a timer that is due."""
+    def due(self, timer: Due, trace: str, *, revocable: bool = False) -> Outcome:
+        """Settle a timer that is due; a revocable one only if it is still set to this instant once its key is locked."""
         return self.settle_stubbornly(Arrived(
             seen=timer, payload=codec.encode(timer), source="timer", type_name="Due", headers={"traceparent": trace},
+            revocable=revocable,
         ))
 
     def read(self, type_name: str, source: str, headers: dict[str, str], payload: bytes) -> Arrived:
         """Read a stored or received input again; raise Permanent where it is none that this room knows."""
         if source.startswith("topic:"):
             seen: Input = self._events.decode(headers, payload)
+            flaw = _flaw(seen)
+            if flaw:
+                raise Permanent(flaw)
         elif type_name in self._kinds:
             seen = codec.decode(self._kinds[type_name], payload)
         else:
@@ -135,15 +105,23 @@ class Runner:
         Raise Transient where a dependency is away, Parked where it must wait its turn, anything else for an attempt.
         """
         outcome = Outcome(kind="skipped", reason="no route hears it")
+        trouble: Exception | None = None
         for route in self.routes:
             if route.hears_this(arrived.seen):
-                outcome = self._settle(route, arrived)
+                try:
+                    outcome = self._settle(route, arrived)
+                except Exception as failed:  # noqa: BLE001 - raised below: the input's other routes do not wait for this one
+                    trouble = trouble or failed
+        if trouble is not None:
+            raise trouble
         return outcome
 
     def _settle(self, route: Route[Any], arrived: Arrived) -> Outcome:
-        before = self.store.settled(route, arrived.seen.id)
-        if before is not None:
-            return before
+        # Asked beforehand only where a repeat would cost something; else the claim tells, in the one transaction.
+        if route.observe or arrived.careful or self.fuse.open:
+            before = self.store.settled(route, arrived.seen.id)
+            if before is not None:
+                return before
         self.fuse.hold()
         attempts = self.store.attempt(route.name, arrived.seen.id, "started") if arrived.careful else 0
         if attempts > ATTEMPTS:
@@ -174,8 +152,8 @@ class Runner:
                 outcome = self._bury(route, arrived, reason, attempts)
             span.set_attribute("outcome", outcome.kind)
             span.set_attribute("reason", outcome.reason)
-        if arrived.careful and not outcome.repeated:
-            self.store.forget_attempts(route.name, arrived.seen.id)
+        if outcome.repeated:
+            return outcome
         if outcome.kind != "quarantined":
             self.fuse.mend()
         telemetry.count("radloop_inputs_total", route=route.name, outcome=outcome.kind)
@@ -189,13 +167,18 @@ class Runner:
         keys = route.keys(arrived.seen)
         with self.store.begin() as work:
             work.lock(keys)
-            if work.is_parked(route.name, keys, arrived.seen.id):
-                raise Parked
-            if not work.claim(route.name, arrived, keys[0]):
-                return self.store.settled(route, arrived.seen.id) or Outcome(kind="recorded", repeated=True)
+            if arrived.revocable and not work.is_set(arrived.seen):
+                return Outcome(kind="skipped", reason="the timer was set anew or cancelled", repeated=True)
+            if not work.claim(route.name, arrived, keys):
+                before = work.settled(route, arrived.seen.id)
+                if before is None:
+                    raise Parked
+                return before
             decision = route.decide(seen, work.load(route.keeps, keys))
             outcome = self._keep(work, route, keys, arrived, decision)
             work.settle(route.name, arrived.seen.id, outcome)
+            if arrived.careful:
+                work.forget_attempts(route.name, arrived.seen.id)
         return outcome
 
     def _keep(
@@ -227,33 +210,41 @@ class Runner:
             if event.id in said:
                 raise ValueError(f"two alike in one decision: {type(event).__name__}")
             said.add(event.id)
-            work.enqueue(event.id, self._events.encode(event, self.store.room))
+            message = self._events.encode(event, self.store.room)
+            if len(message.value) > EVENT_BYTES:
+                raise Permanent(f"{type(event).__name__} is too big for a topic; what is big travels as a blob")
+            work.enqueue(event.id, message)
 
     def _bury(self, route: Route[Any], arrived: Arrived, reason: str, attempts: int) -> Outcome:
         outcome = Outcome(kind="quarantined", reason=reason)
-        keys = route.keys(arrived.seen)
+        try:
+            keys = route.keys(arrived.seen)
+        except Exception:  # noqa: BLE001 - it may be the key that cannot be told; then it is kept under its subject
+            keys = (arrived.seen.subject,)
         with self.store.begin() as work:
             work.lock(keys)
-            if work.claim(route.name, arrived, keys[0]):
-                work.bury(route.name, arrived, reason, attempts)
-                work.settle(route.name, arrived.seen.id, outcome)
+            if not work.take(route.name, arrived, keys[0]):
+                return work.settled(route, arrived.seen.id) or outcome
+            work.bury(route.name, arrived, reason, attempts)
+            work.settle(route.name, arrived.seen.id, outcome)
+            work.forget_attempts(route.name, arrived.seen.id)
         telemetry.count("radloop_quarantined_total", route=route.name)
         return outcome
 
     def quarantine_unread(self, source: str, headers: dict[str, str], payload: bytes, reason: str) -> None:
-        """Keep bytes that are no input this room can read, for the upgrade or the repair."""
+        """Keep bytes that are no input this room can read, for the upgrade or the repair; the same bytes are kept once."""
+        digest = hashlib.sha256(b"\0".join((source.encode(), codec.encode(headers), payload))).hexdigest()
         unread = Input(
-            id=headers.get("ce_id", ""), subject=headers.get("ce_subject", ""), site=headers.get("ce_site", ""),
-            at=self._clock.now(),
+            id=digest, subject=headers.get("ce_subject", "")[:IDENTITY_LENGTH], site=headers.get("ce_site", ""), at=self._clock.now(),
         )
         arrived = Arrived(
             seen=unread, payload=payload, source=source, type_name=headers.get("ce_type", "unknown"), headers=headers,
         )
         with self.store.begin() as work:
-            work.lock((unread.id,))
-            if work.claim("unread", arrived, unread.subject):
-                work.bury("unread", arrived, reason)
-                work.settle("unread", unread.id, Outcome(kind="quarantined", reason=reason))
+            if work.take("unread", arrived, unread.subject):
+                told = headers.get("ce_id", "")[:IDENTITY_LENGTH] or digest
+                work.bury("unread", replace(arrived, seen=replace(unread, id=told)), reason)
+                work.settle("unread", digest, Outcome(kind="quarantined", reason=reason))
         telemetry.count("radloop_quarantined_total", route="unread")
 
     def retry(self, route_name: str, arrived: Arrived) -> Outcome:
@@ -263,14 +254,17 @@ class Runner:
         """
         with self.store.connection() as connection:
             connection.execute(
-                "delete from inbox where route in (%s, 'unread') and input_id = %s and outcome in ('rejected', 'quarantined')",
+                "delete from inbox where route = %s and input_id = %s and outcome in ('rejected', 'quarantined')",
                 (route_name, arrived.seen.id),
             )
             connection.execute("delete from attempt where route = %s and input_id = %s", (route_name, arrived.seen.id))
         return self.settle_stubbornly(arrived)
 
 
-def places(surprise: BaseException) -> list[str]:
-    """Return where an exception passed, innermost last; never its message, which may repeat a patient's data."""
-    frames = traceback.extract_tb(surprise.__traceback__)
-    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
+def _flaw(seen: Input) -> str:
+    """Say why an input cannot be told from others, empty where it can: ids and keys are what everything is kept under."""
+    if not seen.id or (isinstance(seen, Event) and not seen.subject):
+        return "it has no identity: id or subject is empty"
+    if max(len(seen.id), len(seen.subject)) > IDENTITY_LENGTH:
+        return f"its id or subject is longer than {IDENTITY_LENGTH} characters"
+    return "its id or subject holds a NUL character" if "\0" in seen.id + seen.subject + seen.site else ""

@@ -1,6 +1,7 @@
 """A room's own schema in Postgres: one transaction keeps state, inbox, outbox, deliveries, timers, jobs and answer."""
 
 import re
+import select
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources.abc import Traversable
@@ -15,11 +16,14 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from radloop.kit import codec, telemetry
 from radloop.kit.codec import Message
 from radloop.kit.errors import Transient
-from radloop.kit.flow import Arrived, At, Deliver, Outcome, Route, StartJob
+from radloop.kit.flow import Arrived, At, Deliver, Due, Input, Outcome, Route, StartJob
 from radloop.kit.tables import Repository
 
-# The store is away or asks to be asked again; anything else is an error of ours.
-_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+# The store is away or asks to be asked again (deadlock, shutdown, a standby that only reads); anything else is an error of ours.
+_AWAY = (
+    psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
 
 
 class Work:
@@ -35,24 +39,42 @@ class Work:
         for key in keys:
             self.cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{self._room}|{key}",))
 
-    def claim(self, route: str, arrived: Arrived, key: str) -> bool:
-        """Take the inbox row; False where this route has already settled this input."""
-        self.cursor.execute(
-            "insert into inbox (route, input_id, key, type, outcome, trace) values (%s, %s, %s, %s, 'recorded', %s)"
-            " on conflict do nothing",
-            (route, arrived.seen.id, key, arrived.type_name, telemetry.traceparent()),
+    def claim(self, route: str, arrived: Arrived, keys: tuple[str, ...]) -> bool:
+        """Take the inbox row; False where it is settled already, or something of its keys is parked before it."""
+        return self._insert(
+            SQL("where not exists (select from parked where route = %s and keys && %s::text[] and id < coalesce("
+                "(select id from parked where route = %s and input_id = %s), 9223372036854775807))"),
+            route, arrived, keys[0], (route, list(keys), route, arrived.seen.id),
         )
-        return self.cursor.rowcount == 1
 
-    def is_parked(self, route: str, keys: tuple[str, ...], input_id: str) -> bool:
-        """Say whether something else of these keys is parked, so that this one must wait behind it."""
+    def take(self, route: str, arrived: Arrived, key: str) -> bool:
+        """Take the inbox row whatever is parked; False where this route has already settled this input."""
+        return self._insert(SQL(""), route, arrived, key, ())
+
+    def _insert(self, where: SQL, route: str, arrived: Arrived, key: str, values: tuple[object, ...]) -> bool:
         self.cursor.execute(
-            "select exists(select from parked where route = %s and key = any(%s) and id < coalesce("
-            "(select id from parked where route = %s and input_id = %s), 9223372036854775807))",
-            (route, list(keys), route, input_id),
+            SQL("insert into inbox (route, input_id, key, type, outcome, trace) select %s, %s, %s, %s, 'recorded', %s {}"
+                " on conflict do nothing returning true").format(where),
+            (route, arrived.seen.id, key, arrived.type_name, telemetry.traceparent(), *values),
         )
+        return self.cursor.fetchone() is not None
+
+    def settled(self, route: Route[Any], input_id: str) -> Outcome | None:
+        """Return how this route settled this input before, None where it has not."""
+        self.cursor.execute("select outcome, reason, answer from inbox where route = %s and input_id = %s", (route.name, input_id))
         row = self.cursor.fetchone()
-        return bool(row and row[0])
+        if row is None:
+            return None
+        answer = None if row[2] is None or route.answers is None else codec.decode(route.answers, bytes(row[2]))
+        return Outcome(kind=row[0], reason=row[1], answer=answer, repeated=True)
+
+    def is_set(self, timer: Input) -> bool:
+        """Say whether a timer is still set to the instant it was read with, and keep it so until the transaction ends."""
+        assert isinstance(timer, Due)
+        self.cursor.execute(
+            "select true from timer where key = %s and name = %s and due = %s for update", (timer.subject, timer.name, timer.at),
+        )
+        return self.cursor.fetchone() is not None
 
     def load(self, kind: type, keys: tuple[str, ...]) -> Any:
         """Return the state kept under the keys, None where there is none."""
@@ -85,7 +107,8 @@ class Work:
             return
         self.cursor.execute(
             "insert into timer (key, name, due, site, trace) values (%s, %s, %s, %s, %s)"
-            " on conflict (key, name) do update set due = excluded.due, site = excluded.site, trace = excluded.trace",
+            " on conflict (key, name) do update"
+            " set due = excluded.due, site = excluded.site, trace = excluded.trace, not_before = null",
             (timer.key or key, timer.name, timer.when, site, telemetry.traceparent()),
         )
 
@@ -97,13 +120,17 @@ class Work:
             (job.job_id, job.name, subject, site, job.spec, telemetry.traceparent()),
         )
 
+    def forget_attempts(self, route: str, input_id: str) -> None:
+        """Forget the attempts of an input that is settled with this transaction."""
+        self.cursor.execute("delete from attempt where route = %s and input_id = %s", (route, input_id))
+
     def settle(self, route: str, input_id: str, outcome: Outcome) -> None:
-        """Write how the claimed input was settled, and forget its attempts and its parking."""
+        """Write how the claimed input was settled."""
         if outcome.kind != "recorded" or outcome.reason or outcome.answer is not None:
             answer = None if outcome.answer is None else codec.encode(outcome.answer)
             self.cursor.execute(
                 "update inbox set outcome = %s, reason = %s, answer = %s where route = %s and input_id = %s",
-                (outcome.kind, outcome.reason, answer, route, input_id),
+                (outcome.kind, outcome.reason.replace("\0", ""), answer, route, input_id),
             )
 
     def bury(self, route: str, arrived: Arrived, reason: str, attempts: int = 0) -> None:
@@ -113,7 +140,7 @@ class Work:
             " values (%s, %s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s)",
             (
                 arrived.source, route, arrived.seen.id, arrived.type_name, arrived.seen.subject,
-                codec.encode(arrived.headers).decode(), arrived.payload, reason, attempts, telemetry.traceparent(),
+                codec.encode(arrived.headers).decode(), arrived.payload, reason.replace("\0", ""), attempts, telemetry.traceparent(),
             ),
         )
 
@@ -127,7 +154,7 @@ class Store:
         self._repositories = repositories
         self._pool = ConnectionPool(
             dsn, min_size=1, max_size=connections, open=False, timeout=10, configure=self._configure,
-            check=ConnectionPool.check_connection, name=room,
+            check=_look, name=room,
         )
 
     def open(self) -> None:
@@ -148,6 +175,8 @@ class Store:
         try:
             with self._pool.connection() as connection:
                 yield connection
+        except psycopg.errors.ProgramLimitExceeded:
+            raise  # too big for an index or a row: no waiting makes it smaller, though its class says operational
         except _AWAY as away:
             raise Transient(f"postgres is away: {type(away).__name__}") from away
 
@@ -168,14 +197,8 @@ class Store:
 
     def settled(self, route: Route[Any], input_id: str) -> Outcome | None:
         """Return how this route settled this input before, None where it has not."""
-        with self.connection() as connection:
-            row = connection.execute(
-                "select outcome, reason, answer from inbox where route = %s and input_id = %s", (route.name, input_id),
-            ).fetchone()
-        if row is None:
-            return None
-        answer = None if row[2] is None or route.answers is None else codec.decode(route.answers, bytes(row[2]))
-        return Outcome(kind=row[0], reason=row[1], answer=answer, repeated=True)
+        with self.begin() as work:
+            return work.settled(route, input_id)
 
     def attempt(self, route: str, input_id: str, reason: str) -> int:
         """Count one more attempt, in a transaction of its own, and return the count."""
@@ -192,19 +215,14 @@ class Store:
         with self.connection() as connection:
             connection.execute("update attempt set count = count - 1 where route = %s and input_id = %s", (route, input_id))
 
-    def forget_attempts(self, route: str, input_id: str) -> None:
-        """Forget the attempts of an input that has been settled."""
-        with self.connection() as connection:
-            connection.execute("delete from attempt where route = %s and input_id = %s", (route, input_id))
-
-    def park(self, route: str, key: str, arrived: Arrived, reason: str) -> None:
+    def park(self, route: str, keys: tuple[str, ...], arrived: Arrived, reason: str) -> None:
         """Keep an input to be tried again, so that its topic and everybody else can move on."""
         with self.connection() as connection:
             connection.execute(
-                "insert into parked (route, key, input_id, type, source, headers, payload, reason)"
-                " values (%s, %s, %s, %s, %s, %s::jsonb, %s, %s) on conflict do nothing",
+                "insert into parked (route, key, keys, input_id, type, source, headers, payload, reason)"
+                " values (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s) on conflict do nothing",
                 (
-                    route, key, arrived.seen.id, arrived.type_name, arrived.source,
+                    route, keys[0], list(keys), arrived.seen.id, arrived.type_name, arrived.source,
                     codec.encode(arrived.headers).decode(), arrived.payload, reason,
                 ),
             )
@@ -236,3 +254,11 @@ class Store:
             ).fetchone()
         names = ("outbox", "parked", "quarantine", "delivery", "timer", "job")
         return dict(zip(names, row or (0,) * len(names), strict=True))
+
+
+def _look(connection: Connection[Any]) -> None:
+    """Check a connection before it is lent: at rest the server says nothing, so what can be read is most likely its goodbye."""
+    said = select.poll()
+    said.register(connection.fileno(), select.POLLIN)
+    if said.poll(0):
+        ConnectionPool.check_connection(connection)

@@ -66,8 +66,9 @@ def configure(service: str, otlp_endpoint: str = "") -> None:
         static_fields={"service": service},
     ))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for chatty in ("kafka", "pynetdicom", "httpx", "hl7apy", "uvicorn.access"):
-        logging.getLogger(chatty).setLevel(logging.CRITICAL if chatty == "kafka" else logging.WARNING)
+    for chatty in ("kafka", "pynetdicom", "httpx", "hl7apy", "uvicorn.access", "psycopg"):
+        # kafka repeats itself while a broker is away; psycopg's warnings repeat the server's words, and those the values.
+        logging.getLogger(chatty).setLevel(logging.CRITICAL if chatty in {"kafka", "psycopg"} else logging.WARNING)
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
     if otlp_endpoint:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - 0.2 s, only when used
@@ -80,8 +81,15 @@ def configure(service: str, otlp_endpoint: str = "") -> None:
 def span(name: str, parent: str = "", **attributes: str | int) -> Iterator[trace.Span]:
     """Open a span, a child of the W3C traceparent where one is given; attributes are ids and outcomes, never PHI."""
     within = propagate.extract({"traceparent": parent}) if parent else context.get_current()
-    with trace.get_tracer("radloop").start_as_current_span(name, context=within, attributes=attributes) as opened:
-        yield opened
+    # An exception's message may repeat a patient's data: a span tells its type alone.
+    with trace.get_tracer("radloop").start_as_current_span(
+        name, context=within, attributes=attributes, record_exception=False, set_status_on_exception=False,
+    ) as opened:
+        try:
+            yield opened
+        except BaseException as failed:  # house: blind-except - told and raised again
+            opened.set_status(trace.StatusCode.ERROR, type(failed).__name__)
+            raise
 
 
 def traceparent() -> str:

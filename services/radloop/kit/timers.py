@@ -36,14 +36,17 @@ class Timers:
         now = self._clock.now()
         with self._runner.store.connection() as connection:
             rows = connection.execute(
-                "select key, name, due, site, trace from timer where due <= %s order by due limit 200", (now,),
+                "select key, name, due, site, trace from timer where due <= %(now)s and (not_before is null or not_before <= %(now)s)"
+                " order by due limit 200", {"now": now},
             ).fetchall()
         for key, name, due, site, trace in rows:
+            if self.worker.stopping:
+                break
             self._settle(key, name, due, site, trace)
         if rows:
             return 0.0
         with self._runner.store.connection() as connection:
-            row = connection.execute("select min(due) from timer").fetchone()
+            row = connection.execute("select min(greatest(due, not_before)) from timer").fetchone()
         if row is None or row[0] is None:
             return IDLE_S
         return float(min(IDLE_S, max(0.0, (row[0] - self._clock.now()).total_seconds())))
@@ -51,12 +54,12 @@ class Timers:
     def _settle(self, key: str, name: str, due: Any, site: str, trace: str) -> None:
         timer = Due(id=timer_id(self._runner.store.room, key, name, due), subject=key, site=site, at=due, name=name)
         try:
-            self._runner.due(timer, trace)
+            self._runner.due(timer, trace, revocable=True)
         except (Transient, Parked):
-            # Others must not wait for this one: it is due again a little later, under the identity of its new instant.
+            # Others must not wait for this one. It keeps its instant, which is its identity: the commit may have reached the store.
             with self._runner.store.connection() as connection:
                 connection.execute(
-                    "update timer set due = %s where key = %s and name = %s and due = %s",
+                    "update timer set not_before = %s where key = %s and name = %s and due = %s",
                     (self._clock.now() + timedelta(seconds=back_off(3)), key, name, due),
                 )
             return

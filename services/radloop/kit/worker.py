@@ -3,9 +3,10 @@
 import logging
 import random
 import threading
+import traceback
 from collections.abc import Callable
 
-from radloop.kit.errors import Transient
+from radloop.kit.errors import Misconfigured, Transient
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,22 @@ class Worker:
                     log.warning("waiting for a dependency", extra={"worker": self.name, "reason": away.reason})
                 self.away = away.reason
                 wait = away.after if away.after is not None else back_off(tries)
-                tries += 1
-                self._stopping.wait(min(wait, BACK_OFF_S))
+            except Misconfigured as wrong:
+                log.error("cannot work", extra={"worker": self.name, "reason": wrong.reason})  # noqa: TRY400 - the reason says it all
+                self.away, wait = wrong.reason, back_off(tries)
+            except Exception as surprise:  # noqa: BLE001 # house: blind-except - a worker that dies silently stops its whole room
+                log.error(  # noqa: TRY400 - a traceback repeats the message, which may repeat a patient's data
+                    "unforeseen", extra={"worker": self.name, "error": type(surprise).__name__, "where": places(surprise)},
+                )
+                self.away, wait = f"{type(surprise).__name__} in {self.name}", back_off(tries)
+            else:
+                self._wake.wait(wait)
                 continue
-            self._wake.wait(wait)
+            tries += 1
+            self._stopping.wait(min(wait, BACK_OFF_S))
+
+
+def places(surprise: BaseException) -> list[str]:
+    """Return where an exception passed, innermost last; never its message, which may repeat a patient's data."""
+    frames = traceback.extract_tb(surprise.__traceback__)
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]

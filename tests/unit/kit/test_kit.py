@@ -17,7 +17,7 @@ from radloop.kit.codec import decode, encode
 from radloop.kit.errors import Misconfigured, Permanent, RadloopError, Transient
 from radloop.kit.flow import Command, Deliver, DeliveryAnswered, caused_by, timer_id
 from radloop.kit.health import Health
-from radloop.kit.runner import FUSE_AFTER, Fuse
+from radloop.kit.fuse import FUSE_AFTER, Fuse
 from radloop.kit.settings import RoomSettings, host_and_port
 from radloop.kit.worker import BACK_OFF_S, back_off
 
