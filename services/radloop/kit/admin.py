@@ -52,9 +52,14 @@ class Admin(rpc.AdminServiceServicer):
     def Status(self, request: pb.StatusRequest, context: grpc.ServicerContext) -> pb.StatusResponse:  # noqa: ARG002, N802 - gRPC's shape
         """Return readiness, fuse and backlog."""
         reasons = self._reasons()
+        try:
+            backlog = self._runner.store.backlog()
+        except Transient as away:
+            backlog = {}
+            reasons = [*reasons, away.reason]
         return pb.StatusResponse(
             room=self._runner.store.room, ready=not reasons, reasons=reasons, fuse_open=self._runner.fuse.open,
-            backlog=self._runner.store.backlog(),
+            backlog=backlog,
         )
 
     def ListQuarantine(self, request: pb.ListQuarantineRequest, context: grpc.ServicerContext) -> pb.ListQuarantineResponse:  # noqa: ARG002, N802 - gRPC's shape

@@ -6,7 +6,7 @@ A resend is byte for byte the same. The answer comes back to the room as a comma
 
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -15,13 +15,14 @@ from radloop.kit.clock import Clock
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Actor, Deliver, DeliveryAnswered, caused_by
 from radloop.kit.runner import ATTEMPTS, Parked, Runner
-from radloop.kit.worker import Worker, back_off
+from radloop.kit.worker import Worker, back_off, places
 
 log = logging.getLogger(__name__)
 
 S = TypeVar("S")
-LEASE_S = 60
-AT_ONCE = 4
+LEASE_S = 15
+AT_ONCE = 2
+STOP_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ class Deliveries:
         self, runner: Runner, receivers: Mapping[str, Receiver], check: Check[Any], clock: Clock, site: str,
     ) -> None:
         self._runner, self._receivers, self._check, self._clock, self._site = runner, receivers, check, clock, site
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="delivery")
+        # A pool for each receiver: one that is slow or hangs holds up nobody else.
+        self._pools = {name: ThreadPoolExecutor(AT_ONCE, thread_name_prefix=f"to-{name}") for name in receivers}
+        self._in_hand: dict[str, dict[int, Future[None]]] = {name: {} for name in receivers}
+        self._renew_at = 0.0
         self.worker = Worker("deliveries", self._turn)
 
     def start(self) -> None:
@@ -64,25 +68,48 @@ class Deliveries:
         self.worker.start()
 
     def stop(self) -> None:
-        """Finish what is being sent."""
+        """Give back what has not begun; what is being sent is finished, or sent again after its lease."""
         self.worker.stop()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+        wait([one for rows in self._in_hand.values() for one in rows.values()], timeout=STOP_S)
 
     def _turn(self) -> float:
+        for receiver, rows in self._in_hand.items():
+            for row_id in [row_id for row_id, sending in rows.items() if sending.done()]:
+                rows.pop(row_id).result()
+            for row in self._lease(receiver, AT_ONCE - len(rows)):
+                rows[row[0]] = self._pools[receiver].submit(self._send, *row)
+                rows[row[0]].add_done_callback(lambda _: self.worker.wake())
+        self._renew()
+        return 0.5
+
+    def _lease(self, receiver: str, free: int) -> list[Any]:
+        """Take the first waiting row of each case, as many as there are free hands."""
+        if free < 1:
+            return []
         with self._runner.store.connection() as connection:
-            rows = connection.execute(
+            return connection.execute(
                 "update delivery set leased_until = now() + make_interval(secs => %s) where id in ("
-                " select d.id from delivery d where d.state = 'waiting' and d.not_before <= now()"
+                " select d.id from delivery d where d.receiver = %s and d.state = 'waiting' and d.not_before <= now()"
                 "  and (d.leased_until is null or d.leased_until < now()) and not exists ("
                 "   select from delivery before where before.receiver = d.receiver and before.subject = d.subject"
                 "   and before.state = 'waiting' and before.id < d.id)"
                 " order by d.id limit %s for update skip locked)"
-                " returning id, input, first_tried_at, tries, trace", (LEASE_S, AT_ONCE * 4),
+                " returning id, input, first_tried_at, tries, trace", (LEASE_S, receiver, free),
             ).fetchall()
-        futures = [self._pool.submit(self._send, *row) for row in rows]
-        for future in futures:
-            future.result()
-        return 0.0 if rows else 0.5
+
+    def _renew(self) -> None:
+        """Keep what is being sent, so that no other instance sends it too while a receiver is slow."""
+        sending = [row_id for rows in self._in_hand.values() for row_id in rows]
+        if not sending or self._clock.monotonic() < self._renew_at:
+            return
+        with self._runner.store.connection() as connection:
+            connection.execute(
+                "update delivery set leased_until = now() + make_interval(secs => %s) where id = any(%s) and state = 'waiting'"
+                " and leased_until is not null", (LEASE_S, sending),
+            )
+        self._renew_at = self._clock.monotonic() + LEASE_S / 3
 
     def _send(self, row_id: int, stored: Any, first_tried_at: object, tries: int, trace: str) -> None:
         delivery = codec.decode(Deliver, codec.encode(stored))
@@ -99,10 +126,12 @@ class Deliveries:
             return
         except Permanent as never:
             answer = Answer("quarantined", never.reason)
-        except Exception as surprise:  # house: blind-except - a bug in one receiver must not silence the others
+        except Exception as surprise:  # noqa: BLE001 # house: blind-except - a bug in one receiver must not silence the others
             reason = f"{type(surprise).__name__} in the receiver"
             attempts = self._runner.store.attempt("delivery", delivery.key, reason)
-            log.exception("unforeseen", extra={"delivery": row_id, "attempt": attempts})
+            log.error(  # noqa: TRY400 - a traceback repeats the message, which may repeat a patient's data
+                "unforeseen", extra={"delivery": row_id, "attempt": attempts, "where": places(surprise)},
+            )
             if attempts < ATTEMPTS:
                 self._again(row_id, Transient(reason), tries)
                 return
@@ -119,12 +148,12 @@ class Deliveries:
             return reason
 
     def _again(self, row_id: int, away: Transient, tries: int) -> None:
-        wait = away.after if away.after is not None else back_off(tries)
+        pause = away.after if away.after is not None else back_off(tries)
         log.info("delivery waits", extra={"delivery": row_id, "reason": away.reason})
         with self._runner.store.connection() as connection:
             connection.execute(
                 "update delivery set tries = tries + 1, leased_until = null, reason = %s,"
-                " not_before = now() + make_interval(secs => %s) where id = %s", (away.reason, wait, row_id),
+                " not_before = now() + make_interval(secs => %s) where id = %s", (away.reason, pause, row_id),
             )
 
     def _answered(self, row_id: int, delivery: Deliver, answer: Answer, trace: str) -> None:

@@ -43,6 +43,7 @@ class Jobs:
     def __init__(self, store: Store, module: str) -> None:
         self._store, self._module = store, module
         self._child: subprocess.Popen[bytes] | None = None
+        self._job_id = ""
         self.worker = Worker("jobs", self._turn)
 
     def start(self) -> None:
@@ -61,7 +62,8 @@ class Jobs:
 
     def _turn(self) -> float:
         if self._child is not None and self._child.poll() is None:
-            return 0.5
+            _lease(self._store, self._job_id)  # also while the child still imports what it needs
+            return LEASE_S / 4
         with self._store.connection() as connection:
             row = connection.execute(
                 "update job set state = 'running', tries = tries + 1, leased_until = now() + make_interval(secs => %s)"
@@ -71,6 +73,7 @@ class Jobs:
             ).fetchone()
         if row is None:
             return 1.0
+        self._job_id = row[0]
         self._child = subprocess.Popen([sys.executable, "-m", self._module, "job", row[0]], env=os.environ)  # noqa: S603 - ourselves
         return 0.5
 
@@ -106,6 +109,12 @@ def run_job(job_id: str, runner: Runner, jobs: Mapping[str, Job], clock: Clock, 
                     ended(succeeded=True, result=jobs[name](spec, Progress(tell)))
                 except Permanent as never:
                     ended(succeeded=False, reason=never.reason)
+                except Transient as away:
+                    # It waits and did not fail: the try is taken back, and the lease runs out into the next one.
+                    log.warning("the job waits for a dependency", extra={"job": job_id, "reason": away.reason})
+                    with store.connection() as connection:
+                        connection.execute("update job set tries = tries - 1 where job_id = %s", (job_id,))
+                    return
     finally:
         over.set()
         renewing.join()
@@ -116,12 +125,14 @@ def run_job(job_id: str, runner: Runner, jobs: Mapping[str, Job], clock: Clock, 
 def _renew(store: Store, job_id: str, over: threading.Event) -> None:
     while not over.wait(LEASE_S / 4):
         try:
-            with store.connection() as connection:
-                connection.execute(
-                    "update job set leased_until = now() + make_interval(secs => %s) where job_id = %s", (LEASE_S, job_id),
-                )
+            _lease(store, job_id)
         except Transient as away:
             log.warning("lease not renewed", extra={"reason": away.reason})
+
+
+def _lease(store: Store, job_id: str) -> None:
+    with store.connection() as connection:
+        connection.execute("update job set leased_until = now() + make_interval(secs => %s) where job_id = %s", (LEASE_S, job_id))
 
 
 def progress_of(store: Store, job_id: str) -> tuple[str, float, str]:
