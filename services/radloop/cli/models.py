@@ -25,6 +25,7 @@ def add_parser(commands: Any) -> None:
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     listing = verbs.add_parser("list", help="the versions and their stages")
+    listing.add_argument("--evidence", action="store_true", help="what each gate said, sentence by sentence")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
     listing.set_defaults(ask=list_)
     cycle = verbs.add_parser("cycle", help="train on the answers so far, gate, release (or show how that stands: --show)")
@@ -53,10 +54,12 @@ def list_(rooms: Rooms, args: argparse.Namespace) -> int:
                               "labels": one.labels, "gate_passed": one.gate_passed, "evidence": one.evidence,
                               "change_record": one.change_record}))
     elif found:
-        print(table(("model", "version", "stage", "since", "labels", "gate", "evidence"), [
+        print(table(("model", "version", "stage", "since", "labels", "gate", "change record"), [
             (one.model, str(one.version), one.stage, local(one.since)[:19], str(one.labels),
-             "passed" if one.gate_passed else "not passed", "; ".join(one.evidence)) for one in found
+             "passed" if one.gate_passed else "not passed", one.change_record) for one in found
         ]))
+        for one in found if args.evidence else ():
+            print("\n".join([f"\n{one.model} version {one.version}", *(f"  {sentence}" for sentence in one.evidence)]))
     else:
         print("no model yet; `radloop models add FOLDER` registers one")
     return 0

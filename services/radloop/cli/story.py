@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from radloop.cli.grpc import Fact
+from radloop.cli.table import local
 
 Said = Mapping[str, Any]
 Weights = Mapping[tuple[str, int], str]
@@ -27,7 +29,7 @@ def sentence(fact: Fact, weights: Weights) -> str:
     if fact.kind == "heard":
         return f"heard {_plain(fact.what)}: {fact.detail}"
     if fact.kind == "delivered":
-        return f"delivery to {fact.what}: {fact.detail}"
+        return f"delivery to {fact.what}: {': '.join(dict.fromkeys(fact.detail.split(': ')))}"
     return f"{fact.kind} {_plain(fact.what)}: {fact.detail}"
 
 
@@ -83,7 +85,7 @@ def _failed(said: Said, _: Weights) -> str:
 
 
 def _triaged(said: Said, _: Weights) -> str:
-    place = f"{said.get('urgency')}, to be read by {said.get('read_by')}"
+    place = f"{said.get('urgency')}, to be read by {local(datetime.fromisoformat(said['read_by']))[:16]}"
     why = "; ".join(said.get("reasons", ()))
     held = f"; kept its place: {', '.join(said['guards'])}" if said.get("guards") else ""
     undone = "; the lift was undone" if said.get("undone") else ""
