@@ -159,10 +159,13 @@ class _Demo:
         with teller.stage("the last messages arrived"):
             reckoning.settle()
         watch.stop()
-        said.auc_after = loop.worth(loop.serving() or first, self.cohort.test, test)
+        with teller.stage("the last cycle ended"):
+            loop.rest()
+        serving = loop.serving()
+        said.auc_after = loop.worth(serving or first, self.cohort.test, test)
         bundle = self.home / "bundle.json"
         figures, problems = reckoning.figures(said, stack.address("triton.http"), bundle, teller.seconds)
-        reckoning.summary(figures, loop.serving(), teller)
+        reckoning.summary(figures, serving, teller)
         return figures, problems
 
     def _required(self) -> Required:

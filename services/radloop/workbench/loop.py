@@ -40,6 +40,8 @@ from radloop.workbench.workshop import MODEL, first_package, package_tar
 SERVING = frozenset({"production", "canary"})
 _ENDED = frozenset({"released", "gated-out", "failed"})
 _POLL = 0.25
+# Longer than the change-control plan waits after the last answer before a cycle begins by itself.
+_CALM = 7.0
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,19 @@ class Loop:
             raise Permanent(f"no cycle could be started: {reason}")
         self.until(lambda: self._rooms.cycle(started).state in _ENDED, 600, "the cycle ends")
         return self._rooms.cycle(started)
+
+    def rest(self) -> None:
+        """Wait until no cycle runs and none has begun by itself for a while: answers of the morning may start one more."""
+        calm_since: list[float] = []
+
+        def calm() -> bool:
+            if self._rooms.cycle().state not in _ENDED | {"none"}:
+                calm_since.clear()
+                return False
+            calm_since.append(time.monotonic())
+            return calm_since[-1] - calm_since[0] > _CALM
+
+        self.until(calm, 600, "the last cycle ends")
 
     def serving(self) -> int:
         """Return the version that serves and is loaded, 0 where none is."""
