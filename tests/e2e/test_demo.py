@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from radloop.workbench.demo import DATA
 from radloop.workbench.hospital import validator
 from radloop.workbench.hospital.sources import KERMANY
 
-MINUTES = 10
+MINUTES = 15
 NAMES = {
     "studies", "read_by_model", "reports_in_ehr", "reports_lost", "reports_twice", "unexplained", "priority_changes",
     "priority_refused", "labels_asked", "labels_audit", "model_versions_released", "auc_before", "auc_after", "auc_gain",
@@ -21,9 +22,11 @@ NAMES = {
 
 def radiographs() -> bool:
     """Say whether there are radiographs on this machine."""
-    return (Path(os.environ.get("RADLOOP_DATA") or "nowhere") / KERMANY / "labels.csv").is_file()
+    return (Path(os.environ.get("RADLOOP_DATA") or DATA) / KERMANY / "labels.csv").is_file()
 
 
+@pytest.mark.demo
+@pytest.mark.stack
 @pytest.mark.parametrize(
     "source",
     [

@@ -15,6 +15,7 @@ from radloop.kit.clock import SystemClock
 from radloop.kit.errors import Misconfigured, RadloopError
 from radloop.workbench.display import Display
 from radloop.workbench.embedded.options import Options
+from radloop.workbench.embedded.running import running
 from radloop.workbench.embedded.stack import Stack
 from radloop.workbench.grpc import Rooms
 from radloop.workbench.hospital.backfill import Archive
@@ -35,7 +36,7 @@ from radloop.workbench.up import stop_signals
 
 FIRST_ROUND, SECOND_ROUND = 75, 25
 FULL_STUDIES = 60
-_MARKER = "demo.json"
+_MARKER, _ASIDE = "demo.json", "before-demo-"
 _QUIET_SECONDS = "0.5"
 _POLICY = "demo-policy.yaml"
 
@@ -192,14 +193,19 @@ def _policy(home: Path) -> Path:
 
 
 def _clean(home: Path) -> Path:
-    """Return an empty home: an earlier demo's state is replaced, anybody else's is not touched."""
+    """Return a home with nothing to go on from: an earlier demo's state is deleted, anybody else's is put aside in it."""
     home = home.resolve()
-    if (home / "stack.json").exists():
+    if running(home):
         raise Misconfigured(f"a stack runs in {home.name}: stop it, or name another --home")
-    if home.exists() and any(home.iterdir()) and not (home / _MARKER).exists():
-        raise Misconfigured(f"{home.name} holds the state of a stack that is no demo: name another --home")
-    if home.exists():
-        shutil.rmtree(home)
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
+    found = [one for one in home.iterdir() if not one.name.startswith(_ASIDE)]
+    if found and not (home / _MARKER).exists():
+        aside = home / f"{_ASIDE}{sum(1 for one in home.iterdir() if one.name.startswith(_ASIDE)) + 1}"
+        aside.mkdir()
+        for one in found:
+            one.rename(aside / one.name)
+        found = []
+    for one in found:
+        shutil.rmtree(one) if one.is_dir() else one.unlink()
     (home / _MARKER).write_text(json.dumps({"made_by": "radloop demo"}))
     return home
