@@ -352,6 +352,20 @@ def test_an_undo_gives_back_the_clinicians_own_priority() -> None:
     assert len({one.identifiers for one in said}) == 2
 
 
+def test_the_echo_of_our_own_change_takes_nothing_back() -> None:
+    """A RIS that tells everybody of the order we changed makes it look like a clinician's ASAP; nobody undid the lift."""
+    echo = ordered("echo", 100, change="changed", revision=2, priority="asap")
+    story = Story().hear(*LIFTED, echo, triaged(2, lifted=False, code="", priority="asap"))
+    assert story.priorities == ["asap"]
+
+
+def test_a_clinician_who_crossed_our_change_gets_their_own_priority_again() -> None:
+    """Our change may have reached the RIS after theirs and overwritten it."""
+    stat = ordered("stat", 100, change="changed", revision=2, priority="stat")
+    story = Story().hear(*LIFTED, stat, triaged(2, lifted=False, code="S", priority="stat"))
+    assert story.priorities == ["asap", "stat"]
+
+
 def test_a_refused_lift_is_said_and_neither_retried_nor_undone() -> None:
     """UX is final: the list shows it, and there is nothing to give back."""
     story = Story(ris="refused").hear(*LIFTED, triaged(2, lifted=False, code="R"))

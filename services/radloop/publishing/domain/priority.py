@@ -40,12 +40,17 @@ def movable(case: Case) -> bool:
 
 
 def to_give_back(case: Case) -> bool:
-    """Whether the clinician's own priority is to be sent after a lift: it was taken back, or the study was parted from it."""
+    """Whether the clinician's own priority is to be sent after a lift: it was taken back, or the study was parted from it.
+
+    Where triage now holds the clinician's priority to be what we asked for, the RIS shows it already: most often it is the
+    RIS's echo of our own change, and answering that would take the lift back though nobody did.
+    """
     raised, triage = case.raised, case.triage
     if raised is None or raised.given_back:
         return False
     undone = triage is not None and triage.revision > raised.triage_revision and not triage.lifted
-    return undone or case.joined is False
+    echoed = triage is not None and triage.priority == priority(raised.code)
+    return (undone and not echoed) or case.joined is False
 
 
 def own_priority(case: Case) -> str:
