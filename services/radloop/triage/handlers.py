@@ -56,9 +56,8 @@ def take_order(event: OrderRecorded, case: Case | None, policy: Policy) -> Decis
     if event.order_revision <= case.order_revision:
         return Skip("superseded by a newer order")
     cancelled = event.change == "cancelled" or event.order.status == "cancelled"
-    return settle(event, replace(
-        case, site=event.site, priority=event.order.priority, order_revision=event.order_revision, cancelled=cancelled,
-    ), policy)
+    known = case.prioritised(event.order.priority, event.order_revision)
+    return settle(event, replace(known, site=event.site, cancelled=cancelled), policy)
 
 
 def join(event: CaseJoined, case: Case | None, policy: Policy) -> Decision[Case]:
@@ -68,10 +67,9 @@ def join(event: CaseJoined, case: Case | None, policy: Policy) -> Decision[Case]
         return Skip("superseded by a newer order")
     has_order = (event.subject == event.study_case) != event.undone or event.study_case == event.order_case
     moved_away = event.subject != event.study_case and not event.undone
-    return settle(event, replace(
-        case, site=event.site, priority=event.order.priority if has_order else "routine",
-        order_revision=event.order_revision, cancelled=moved_away or (has_order and event.order.status == "cancelled"),
-    ), policy)
+    known = case.prioritised(event.order.priority if has_order else "routine", event.order_revision)
+    cancelled = moved_away or (has_order and event.order.status == "cancelled")
+    return settle(event, replace(known, site=event.site, cancelled=cancelled), policy)
 
 
 def take_study(event: StudyCompleted, case: Case | None, policy: Policy) -> Decision[Case]:

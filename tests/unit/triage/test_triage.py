@@ -132,6 +132,15 @@ def test_a_reader_undoes_a_lift_until_a_human_changes_the_order() -> None:
     assert said[-1].urgency == "stat"
 
 
+@pytest.mark.parametrize("change", ["patient-updated", "patient-merged", "changed"])
+def test_news_of_the_order_that_leave_its_priority_do_not_end_an_undo(change: str) -> None:
+    """A patient update is no human's word on the reordering, nor is the RIS's echo of the undo."""
+    case, said = told(ordered(), completed(), predicted(), undo(), ordered("news", 120, change=change, revision=2))
+    assert case is not None
+    assert case.undone
+    assert [one.urgency for one in said] == ["routine", "raised", "routine"]
+
+
 def test_a_clinician_who_makes_a_lifted_case_stat_is_obeyed() -> None:
     """The clinician's own priority stands above the lift."""
     _, said = told(ordered(), completed(), predicted(), ordered("stat", 90, change="changed", revision=2, priority="stat"))

@@ -75,7 +75,7 @@ class Case:
 
     @property
     def undone(self) -> bool:
-        """A reader undid the reordering, and no human has changed the order since."""
+        """A reader undid the reordering, and no human has changed the order's priority since."""
         return self.undone_at_order is not None and self.undone_at_order >= self.order_revision
 
     @property
@@ -84,6 +84,14 @@ class Case:
         if self.lift_made_at is None or self.undone or self.priority != "routine":
             return False
         return all(end is None or self.lift_made_at < end for end in (self.opened_at, self.signed_at))
+
+    def prioritised(self, priority: str, order_revision: int) -> "Case":
+        """Take the order's priority. One that stays as it was (a patient update, our own undo's echo) leaves an undo standing."""
+        stands = self.undone and priority == self.priority
+        return replace(
+            self, priority=priority, order_revision=order_revision,
+            undone_at_order=order_revision if stands else self.undone_at_order,
+        )
 
     def read(self, reading: Reading, policy: Policy) -> "Case":
         """Take what the model said; the first confident finding is remembered as the lift, for good."""
