@@ -17,7 +17,7 @@ from radloop.kit.flow import (
 )
 from radloop.retraining.domain.book import (
     FAILED, GATED_OUT, RELEASED, RELEASING, TRAINING, Book, Change, Cycle, Version, Why, before_production, move, record,
-    refusal,
+    refusal, without_last_production,
 )
 from radloop.retraining.domain.case import TEACHING, CaseFile, Label, SnapshotEntry
 from radloop.retraining.domain.commands import (
@@ -256,13 +256,14 @@ def promote(command: Promote, book: Book | None, plan: Plan, sign: Sign) -> Deci
 
 
 def roll_back(command: Rollback, book: Book | None, plan: Plan, sign: Sign) -> Decision[Book]:
-    """Back to the version that served before, at once; the present one is retired."""
+    """Back to the version that served before, at once; the present one is retired, and no later rollback returns to it."""
     before = before_production(book) if book else None
     if book is None or before is None:
         reason = "no version served before this one"
         return Skip(reason, answer=Moved(version=0, reason=reason))
     why = Why(cause=command.id, actor=_name(command), reason="rolled back", at=command.at, plan_sha256=plan.sha256)
-    return _say(command, *move(book, before.number, "production", why, sign), plan, answer=Moved(version=before.number))
+    back = without_last_production(book, before.number)
+    return _say(command, *move(back, before.number, "production", why, sign), plan, answer=Moved(version=before.number))
 
 
 def _say(cause: Input, book: Book, changes: tuple[Change, ...], plan: Plan, answer: object = None) -> Record[Book]:

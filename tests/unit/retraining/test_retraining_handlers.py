@@ -248,6 +248,12 @@ def test_a_rollback_brings_the_version_before_back_at_once() -> None:
     assert stages(kept(decision)) == {1: "retired", 2: "production", 3: "retired"}
 
 
+def test_a_second_rollback_never_returns_to_what_was_rolled_back() -> None:
+    """Pressed twice in a hurry, it must not put the bad version before patients again."""
+    once = kept(roll_back(Rollback(**asked("back")), second_release(), PLAN, SIGN))
+    assert isinstance(roll_back(Rollback(**asked("again")), once, PLAN, SIGN), Skip)
+
+
 def test_there_is_nothing_behind_the_first_version() -> None:
     """A rollback then answers why nothing moves."""
     assert isinstance(roll_back(Rollback(**asked("back")), serving(), PLAN, SIGN), Skip)

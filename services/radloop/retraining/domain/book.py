@@ -53,7 +53,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Book:
-    """Everything that was decided about one model; `productions` are the numbers that served, oldest first."""
+    """Everything that was decided about one model; `productions` are the numbers that served and were not rolled back."""
 
     model: str
     release: int = 0
@@ -171,3 +171,9 @@ def before_production(book: Book) -> Version | None:
         if version is not None and version.gate_passed and (serving is None or number != serving.number):
             return version
     return None
+
+
+def without_last_production(book: Book, number: int) -> Book:
+    """Return the book as if what served from this number's last turn on had not: it is rolled back, and nothing returns to it."""
+    turn = len(book.productions) - 1 - book.productions[::-1].index(number)
+    return replace(book, productions=book.productions[:turn])
