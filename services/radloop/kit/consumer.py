@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 PARK_AFTER_S = 10.0
 LANES = 4
 JOIN_S = 15.0
-IDLE_S = 0.05
+IDLE_S = 0.03
 COMMIT_MS = 10_000
 
 
