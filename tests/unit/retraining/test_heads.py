@@ -75,3 +75,18 @@ def test_heads_take_raw_embeddings_and_refuse_what_is_not_finite() -> None:
     assert heads.mean(np.array([[2.0, 9.0]], dtype=np.float32))[0, 0] == pytest.approx(4.5)
     with pytest.raises(Permanent):
         heads.mean(np.array([[np.nan, 0.0]]))
+
+
+def test_a_feature_that_hardly_moved_does_not_rule_other_cases() -> None:
+    """A still feature of the labelled cases that moves on another one leaves its score in the range of all scores."""
+    dice = np.random.default_rng(5)
+    labels = np.arange(60) % 3 == 0
+    samples = dice.normal(size=(60, 20)).astype(np.float32)
+    samples[:, 0] += labels
+    samples[:, 1] = 0.0
+    samples[7, 1] = 1e-5
+    weight, bias = train(samples, labels, np.ones(60), [str(case) for case in range(60)], Recipe(5, 10.0, 1))
+    other = samples[:1].copy()
+    other[0, 1] = 1.0
+    members = stack([(weight, bias)])
+    assert abs(members.mean(other)[0, 0]) < 2 * np.abs(members.mean(samples)).max()

@@ -14,6 +14,8 @@ from radloop.retraining.domain.arrays import Floats, Singles, Truths, Whole, fin
 
 _CONVERGED = 1e-10
 _STEPS = 100
+# No feature counts as moving less than this share of what the middle one moves.
+_STILLEST = 0.1
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,10 @@ def train(
     """
     values = finite(embeddings, "an embedding")
     centre, spread = values.mean(axis=0), values.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
+    # A feature that hardly moves on the labelled cases would be blown up by its own stillness: another case, on which it
+    # moves as others do, would score some hundred logits.
+    moving = spread[spread > 0]
+    spread = np.maximum(spread, _STILLEST * float(np.median(moving)) if len(moving) else 1.0)
     samples = (values - centre) / spread
     weight, bias = [], []
     for member in range(recipe.members):
