@@ -82,7 +82,7 @@ def draw(seed: int, phantom: Phantom) -> NDArray[np.uint8]:
             patch = _blob(*spot, image.uniform(0.08, 0.18), image.uniform(0.07, 0.13), 1.0)
             # Consolidation is patchy: its texture, more than its brightness, is what there is to learn.
             cloud = 1 + 0.45 * _texture(image, 36)
-            picture += image.uniform(0.06, 0.24) * patch * cloud * np.maximum(lungs[side], 0.35)
+            picture += image.uniform(0.07, 0.28) * patch * cloud * np.maximum(lungs[side], 0.35)
     picture = (picture - 0.3) * person.uniform(0.9, 1.1) + 0.36 + person.normal(0, 0.02)
     picture += image.normal(0, image.uniform(0.008, 0.02), picture.shape)
     return np.asarray(np.clip(picture * 255, 0, 255), dtype=np.uint8)
