@@ -157,6 +157,15 @@ def test_an_audit_hides_what_the_model_said_until_it_is_answered() -> None:
     assert row(*history, answered).said
 
 
+def test_an_audit_answer_taken_back_is_not_asked_for_again_as_one() -> None:
+    """The reader has seen by then what the model said: a second answer would not be their own alone."""
+    audit = requested(ai_hidden=True)
+    given = verdict("v1", request_id=audit.request_id)
+    after = told(ordered(), completed(), predicted(), audit, given, verdict("v2", "taken-back", 97, takes_back="v1"))
+    seen = row_of(after, NOW)
+    assert (seen.asked, seen.ai_hidden, seen.answer) == (False, False, None)
+
+
 def test_an_expired_audit_hides_nothing() -> None:
     """A wish nobody answered in time is over."""
     case = told(completed(), predicted(), requested(ai_hidden=True))

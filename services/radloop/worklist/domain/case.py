@@ -216,9 +216,13 @@ class Case:
 
     @property
     def open_requests(self) -> tuple[Request, ...]:
-        """The review requests that nobody has answered."""
+        """The review requests that nobody has answered.
+
+        One that hid the AI is not open again when its answer is taken back: the reader has seen by then what the model said.
+        """
         answered = {one.request_id for one in self.answers}
-        return tuple(one for one in self.requests if one.request_id not in answered)
+        ever = {one.request_id for one in self.verdicts}
+        return tuple(one for one in self.requests if one.request_id not in (ever if one.ai_hidden else answered))
 
 
 def placed(case: Case) -> Case:
