@@ -17,6 +17,8 @@ from radloop.kit.errors import Misconfigured, Transient
 
 log = logging.getLogger(__name__)
 
+MILLISECONDS_A_DAY = 86_400_000
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -108,7 +110,10 @@ class Broker:
                 if missing:
                     try:
                         admin.create_topics({
-                            name: {"num_partitions": topic.partitions, "replication_factor": -1}
+                            name: {
+                                "num_partitions": topic.partitions, "replication_factor": -1,
+                                "configs": {"retention.ms": str(topic.retention_days * MILLISECONDS_A_DAY)},
+                            }
                             for name, topic in missing.items()
                         })
                     except TopicAlreadyExistsError:
@@ -125,7 +130,7 @@ class Broker:
             if name in topics() and len(told["partitions"]) != topics()[name].partitions:
                 raise Misconfigured(
                     f"topic {name} has {len(told['partitions'])} partitions, not {topics()[name].partitions}: order per case"
-                    " would break; delete the topic while all rooms are stopped, then `radloop replay`",
+                    " would break; the number is for good, so this is another cluster's topic, or one that somebody changed",
                 )
 
     def _translated(self, away: Exception) -> Transient:
