@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -53,6 +53,13 @@ def collection(of: CaseResult) -> dict[str, Any]:
 def test_the_same_result_is_the_same_bytes() -> None:
     """A resend is byte for byte what was sent."""
     assert transaction(result()) == transaction(result())
+
+
+def test_a_report_is_issued_when_this_version_of_it_was_decided() -> None:
+    """R4: `issued` is when this version was made available; a correction is later than the reading it corrects."""
+    later = written(result(recorded=AT + timedelta(minutes=5), withdrawn="rejected by the reader"))
+    assert later["DiagnosticReport"]["issued"] == "2026-11-23T08:35:00.000Z"
+    assert later["Observation"]["issued"] == "2026-11-23T08:30:00.000Z"
 
 
 def test_the_report_is_partial_and_never_bears_the_radiologists_code() -> None:

@@ -91,7 +91,7 @@ def report(result: CaseResult) -> Json:
         "code": concept(AI_RESULTS),
         "subject": reference(result.patient),
         "effectiveDateTime": result.effective,
-        "issued": instant(result.issued),
+        "issued": instant(result.recorded),
         "result": [
             {"reference": f"Observation/{observation_id(result.case, finding)}", "type": "Observation"}
             for finding in result.findings

@@ -58,9 +58,9 @@ class FindingResult:
 class CaseResult:
     """All that is said of one case.
 
-    `effective` is when the images were made (FHIR dateTime, a date is enough); `issued` when the model read them,
-    `recorded` when this version of the result was decided. `withdrawn` is the reason why all of it is entered in error,
-    empty while it stands. `reader` is who caused this version, empty where only the model spoke.
+    `effective` is when the images were made (FHIR dateTime, a date is enough); `issued` when the model read them
+    (the Observations'), `recorded` when this version of the result was decided (the report's). `withdrawn` is the reason why
+    all of it is entered in error, empty while it stands. `reader` is who caused this version, empty where only the model spoke.
     """
 
     case: str
