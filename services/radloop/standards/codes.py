@@ -1,7 +1,7 @@
 """The codes that rooms share, in the vocabularies of their owners: SNOMED CT, LOINC, DICOM, HL7.
 
-FHIR names a vocabulary by a URI, HL7 v2 by a short name (table 0396), DICOM by a scheme designator; a Code here always
-carries the URI.
+FHIR names a vocabulary by a URI, HL7 v2 by a short name (table 0396, see hl7/values.py), DICOM by a scheme designator; a
+Code here always carries the URI.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from typing import Final, Literal
 
 SNOMED_CT: Final = "http://snomed.info/sct"
 LOINC: Final = "http://loinc.org"
-RADLEX: Final = "http://radlex.org"
 UCUM: Final = "http://unitsofmeasure.org"
 DICOM_DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 DICOM_UID: Final = "urn:dicom:uid"
@@ -22,14 +21,6 @@ DATA_OPERATION: Final = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
 PARTICIPANT: Final = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 OWN: Final = "urn:radloop:codes"
 """Codes that nobody else has coined."""
-
-HL7_V2_NAMES: Final[dict[str, str]] = {
-    SNOMED_CT: "SCT", LOINC: "LN", RADLEX: "RADLEX", UCUM: "UCUM", DICOM_DCM: "DCM", OWN: "99RADLOOP",
-}
-"""HL7 table 0396 by the URI of the vocabulary; the private one begins with 99, as the table asks."""
-
-SYSTEMS: Final[dict[str, str]] = {name: system for system, name in HL7_V2_NAMES.items()} | {"SNM3": SNOMED_CT}
-"""The way back: the URI by the name that HL7 v2 uses."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +47,6 @@ INDETERMINATE: Final = Code(INTERPRETATION, "IND", "Indeterminate")
 IMAGING: Final = Code(OBSERVATION_CATEGORY, "imaging", "Imaging")
 RADIOLOGY: Final = Code(DIAGNOSTIC_SERVICE, "RAD", "Radiology")
 
-MODALITIES: Final[dict[str, Code]] = {
-    "DX": Code(DICOM_DCM, "DX", "Digital Radiography"),
-    "CR": Code(DICOM_DCM, "CR", "Computed Radiography"),
-    "CT": Code(DICOM_DCM, "CT", "Computed Tomography"),
-    "MR": Code(DICOM_DCM, "MR", "Magnetic Resonance"),
-}
-"""By DICOM (0008,0060); PS3.16 CID 29."""
-
 BODY_PARTS: Final[dict[str, Code]] = {
     "CHEST": Code(SNOMED_CT, "51185008", "Thoracic structure"),
     "LUNG": Code(SNOMED_CT, "39607008", "Lung structure"),
@@ -83,11 +66,3 @@ PRIORITY_OF_HL7: Final[dict[str, RequestPriority]] = {
     "R": "routine", "C": "routine", "PRN": "routine", "": "routine",
 }
 """FHIR request-priority by HL7 v2 tables 0485 and 0027 (TQ1-9, ORC-7.6, OBR-27.6); an empty code is routine."""
-
-HL7_OF_PRIORITY: Final[dict[RequestPriority, str]] = {"stat": "S", "asap": "A", "urgent": "P", "routine": "R"}
-"""HL7 v2 table 0485 by FHIR request-priority."""
-
-
-def priority(hl7_code: str) -> RequestPriority | None:
-    """Return the FHIR priority of an HL7 v2 priority code, None for a code that is in neither table."""
-    return PRIORITY_OF_HL7.get(hl7_code.strip().upper())

@@ -20,7 +20,6 @@ from radloop.retraining.domain.arrays import Singles
 
 EMBEDDING = 1280
 SIDE = 224
-CELLS = 7
 _OPSET = 18
 _BATCH = 32
 
