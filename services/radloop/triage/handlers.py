@@ -248,7 +248,8 @@ def _request(
         id=identity, request_id=identity, subject=candidate.case_id, site=cause.site, at=cause.at,
         finding=policy.findings[0].code, label_value=1 - 2 * abs(candidate.probability - 0.5),
         cost_seconds=policy.reviews.cost_seconds, expires_at=cause.at + timedelta(hours=policy.reviews.expires_hours),
-        drawn=drawn, drawn_probability=probability, strategy="random" if drawn == "audit" else "cluster-margin",
+        drawn=drawn, drawn_probability=probability,
+        strategy="random" if drawn == "audit" else "cluster-margin" if pooled else "entropy",
         model=candidate.model, version=candidate.version, ai_hidden=drawn == "audit", pooled=pooled,
     )
 
