@@ -151,7 +151,10 @@ def end_cycle(ended: JobEnded, book: Book | None, plan: Plan, sign: Sign) -> Dec
     if book is None or cycle is None:
         return Skip("no such cycle")
     if not ended.succeeded:
-        return Record(book.with_cycle(replace(cycle, state=FAILED, evidence=(ended.reason,))))
+        return Record(
+            book.with_cycle(replace(cycle, state=FAILED, evidence=(ended.reason,))),
+            timers=(At(ended.at + timedelta(seconds=plan.training.quiet_seconds), QUIET),),
+        )
     learnt = learnt_from(ended.result)
     version = Version(
         number=cycle.version, stage="candidate", package=learnt.package, weights=learnt.weights, snapshot=learnt.snapshot,
@@ -171,7 +174,11 @@ def end_cycle(ended: JobEnded, book: Book | None, plan: Plan, sign: Sign) -> Dec
         version=version.number, snapshot=Blob(learnt.snapshot, learnt.snapshot_size), labels=version.labels,
         gate_passed=learnt.gate_passed, evidence=learnt.evidence, trained_at=ended.at,
     )
-    return Record(book, emit=(trained,), deliver=(_publishing(ended, book, version),) if learnt.gate_passed else ())
+    # Answers may have come meanwhile: whether they are enough for the next cycle is asked again.
+    return Record(
+        book, emit=(trained,), deliver=(_publishing(ended, book, version),) if learnt.gate_passed else (),
+        timers=(At(ended.at + timedelta(seconds=plan.training.quiet_seconds), QUIET),),
+    )
 
 
 def keep_snapshot(ended: JobEnded, entry: SnapshotEntry | None, plan: Plan) -> Decision[SnapshotEntry]:

@@ -88,9 +88,10 @@ def take_prediction(event: PredictionMade, case: Case | None, policy: Policy) ->
     """A confident finding lifts a routine case once; an unsure one keeps its place."""
     case = case or Case(case_id=event.subject)
     reading = reading_of(event.prediction, event.id)
-    if reading.revision < case.revision:
-        return Skip("superseded by a newer revision")
-    return settle(event, replace(case, site=event.site).read(reading, policy), policy, timers=(At(None, "deadline"),))
+    known = replace(case, site=event.site).read(reading, policy)
+    # A reading of an earlier revision may still be the lift; the deadline is for the present one.
+    timers = () if reading.revision < case.revision else (At(None, "deadline"),)
+    return settle(event, known, policy, timers=timers)
 
 
 def take_failure(event: PredictionFailed, case: Case | None, policy: Policy) -> Decision[Case]:

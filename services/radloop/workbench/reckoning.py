@@ -74,7 +74,10 @@ class Reckoning:
         facts = () if reports else self.rooms.trace("publishing", case)
         closed = any(fact.what == "ehr report" and "superseded" in fact.detail for fact in facts)
         predicted = row is not None and bool(row.model)
-        reason = "" if reports else "signed first" if closed else "" if predicted else "no version served"
+        refused = not (reports or closed or predicted) and any(
+            fact.what == "prediction-failed" for fact in self.rooms.trace("inference", case)
+        )
+        reason = "signed first" if closed else "no version read it" if refused else ""
         return Played(case, predicted, closed, rejected, reports, reason)
 
     def figures(

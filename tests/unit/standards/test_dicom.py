@@ -61,7 +61,8 @@ def test_an_age_is_known_or_none(changes: dict[str, Any], years: float | None) -
     ({"Modality": "SR"}, "modality SR"),
     ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4", "Modality": "SEG"}, "modality SEG"),
     ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "secondary capture"),
-    ({"ImageType": ["DERIVED", "PRIMARY"]}, "derived"),
+    ({"ImageType": ["DERIVED", "SECONDARY"]}, "derived"),
+    ({"ImageType": ["DERIVED", "PRIMARY"], "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "Modality": "CT"}, "derived"),
     ({"ImageType": ["ORIGINAL", "SECONDARY"]}, "secondary"),
     ({"PresentationIntentType": "FOR PROCESSING"}, "for processing"),
     ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.1.1"}, "for processing"),
@@ -73,6 +74,11 @@ def test_only_acquired_images_count(changes: dict[str, Any], why: str) -> None:
     facts = header.read(file_of(radiograph(**changes)))
     assert not facts.is_acquired_image
     assert why in facts.not_acquired
+
+
+def test_the_processed_image_that_is_meant_to_be_read_is_acquired() -> None:
+    r"""Many makers mark their DX image for presentation DERIVED\PRIMARY: it starts its study all the same."""
+    assert header.read(file_of(radiograph(ImageType=["DERIVED", "PRIMARY"]))).is_acquired_image
 
 
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SOPClassUID", "SeriesInstanceUID", "StudyInstanceUID"])

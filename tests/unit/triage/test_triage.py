@@ -100,6 +100,16 @@ def test_an_unsure_reading_keeps_its_place(doubt: dict[str, object]) -> None:
     assert said[-1].reasons[0].startswith("kept its place")
 
 
+@pytest.mark.parametrize("reading_first", [True, False])
+def test_a_lift_by_the_first_images_stands_whichever_topic_came_first(reading_first: bool) -> None:
+    """New images before the reading of the old ones was heard change nothing: it still lifts."""
+    later = (predicted(), completed("second", 70, revision=2))
+    case, said = told(ordered(), completed(), *(later if reading_first else reversed(later)))
+    assert case is not None
+    assert case.lifted
+    assert said[-1].reasons == ("lifted: by the reading of an earlier revision",)
+
+
 @given(probability=st.floats(0, 1), priority=st.sampled_from(["stat", "asap", "routine"]))
 def test_ai_never_lowers_a_case(probability: float, priority: str) -> None:
     """Whatever the model says, a case is never to be read later than without it."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 
 from radloop.ingestion.adapters.dicom import CANNOT_UNDERSTAND, DOES_NOT_MATCH
 from radloop.ingestion.domain import keys
@@ -117,7 +118,8 @@ class _Mismatch(BadTag):
 def _check_meta(file: bytes, facts: InstanceFacts) -> None:
     """The request's SOP Instance UID, which went into the file meta information, is the dataset's own."""
     meta = file[_META_AT:len(file) - len(_dataset(file))]
-    if facts.sop_instance_uid.encode() not in meta:
+    named = re.compile(rb"(?<![0-9.])" + re.escape(facts.sop_instance_uid.encode()) + rb"(?![0-9.])")
+    if not named.search(meta):
         raise _Mismatch("SOPInstanceUID", "the request names another one than the dataset")
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 
 from radloop.standards.dicom.errors import BadTag, MissingTag, NotDicom
@@ -27,7 +27,7 @@ warnings.filterwarnings("ignore", module=r"pydicom\..*")
 
 UNREADABLE: Final = (
     ValueError, TypeError, KeyError, AttributeError, NotImplementedError, EOFError, OverflowError, IndexError, LookupError,
-    RecursionError, AssertionError, MemoryError, struct.error, zlib.error, OSError,
+    RecursionError, AssertionError, MemoryError, struct.error, zlib.error, OSError, BytesLengthException,
 )
 """What pydicom raises for bytes that do not make sense."""
 

@@ -30,6 +30,10 @@ _DERIVED_CLASSES: Final = (
 _FOR_PROCESSING_CLASSES: Final = frozenset({
     "1.2.840.10008.5.1.4.1.1.1.1.1", "1.2.840.10008.5.1.4.1.1.1.2.1", "1.2.840.10008.5.1.4.1.1.1.3.1",
 })
+# DX, mammography and intra-oral images for presentation (PS3.4 B.5).
+_FOR_PRESENTATION_CLASSES: Final = frozenset({
+    "1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.5.1.4.1.1.1.2", "1.2.840.10008.5.1.4.1.1.1.3",
+})
 _VIEW_CODES: Final = {
     "399348003": "AP", "R-10206": "AP", "272479007": "PA", "R-10214": "PA", "399067008": "LL", "R-10232": "LL",
     "399173006": "LL", "R-10236": "LL", "399198007": "RL", "R-10230": "RL",
@@ -182,7 +186,8 @@ def _not_acquired(dataset: Dataset) -> str:
         return "no image: it has no pixels"
     if sop_class in _FOR_PROCESSING_CLASSES or text(dataset, "PresentationIntentType").upper() == "FOR PROCESSING":
         return "for processing, not for presentation"
-    if kind[:1] == ("DERIVED",):
+    # Many makers mark the processed image that is meant to be read DERIVED\\PRIMARY (PS3.3 C.8.11.3.1.1 lets them).
+    if kind[:1] == ("DERIVED",) and not (kind[1:2] == ("PRIMARY",) and sop_class in _FOR_PRESENTATION_CLASSES):
         return "a derived image"
     if kind[1:2] == ("SECONDARY",) or has(dataset, "ConversionType"):
         return "a secondary image"
