@@ -5,6 +5,7 @@ Every metric name is a member of one Literal, with its kind and labels beside it
 
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -61,12 +62,15 @@ def observe(metric: Metric, seconds: float, **labels: str) -> None:
 def configure(service: str, otlp_endpoint: str = "") -> None:
     """Start structured logging on standard error and tracing; spans leave the process only where OTLP is configured."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(
+    lines = JsonFormatter(
         "{asctime}{levelname}{name}{message}", style="{", rename_fields={"asctime": "at", "levelname": "level"},
         static_fields={"service": service},
-    ))
+    )
+    # Lines of machines in different zones are laid side by side: UTC, in RFC 3339.
+    lines.converter, lines.default_time_format, lines.default_msec_format = time.gmtime, "%Y-%m-%dT%H:%M:%S", "%s.%03dZ"
+    handler.setFormatter(lines)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for chatty in ("kafka", "pynetdicom", "httpx", "hl7apy", "uvicorn.access", "psycopg"):
+    for chatty in ("kafka", "pynetdicom", "httpx", "hl7apy", "uvicorn", "psycopg"):
         # kafka repeats itself while a broker is away; psycopg's warnings repeat the server's words, and those the values.
         logging.getLogger(chatty).setLevel(logging.CRITICAL if chatty in {"kafka", "psycopg"} else logging.WARNING)
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
