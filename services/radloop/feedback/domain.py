@@ -148,6 +148,8 @@ def wrong(verdict: Verdict) -> str:
         return "a verdict answers at least one finding"
     if any(one.value not in VALUES for one in verdict.answers):
         return f"an answer must be one of {', '.join(VALUES)}"
+    if len({(one.code.system, one.code.value) for one in verdict.answers}) < len(verdict.answers):
+        return "a verdict answers each finding once"
     if not verdict.reader.id:
         return "a verdict names its reader"
     if not 0 <= verdict.seconds_spent < 24 * 3600:

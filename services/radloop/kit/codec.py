@@ -31,10 +31,14 @@ def encode(value: object) -> bytes:
 def decode(kind: type[T], data: bytes | str) -> T:
     """Read a value of this type from JSON; raise Permanent where it does not fit."""
     text = data.encode() if isinstance(data, str) else data
+    name = getattr(kind, "__name__", kind)
     try:
-        return adapter(kind).validate_json(b"[" + text + b"]")[0]  # type: ignore[arg-type, no-any-return]  # every type is hashable
+        found: list[T] = adapter(kind).validate_json(b"[" + text + b"]")  # type: ignore[arg-type]  # every type is hashable
     except ValidationError as wrong:
-        raise Permanent(f"not a {getattr(kind, '__name__', kind)}: {places(wrong)}") from wrong
+        raise Permanent(f"not a {name}: {places(wrong)}") from wrong
+    if len(found) != 1:
+        raise Permanent(f"not a {name}: {'there is nothing' if not found else 'there is more than one'}")
+    return found[0]
 
 
 def places(wrong: ValidationError) -> str:

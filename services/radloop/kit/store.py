@@ -15,7 +15,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from radloop.kit import codec, telemetry
 from radloop.kit.codec import Message
-from radloop.kit.errors import Transient
+from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Arrived, At, Deliver, Due, Input, Outcome, Route, StartJob
 from radloop.kit.tables import Repository
 
@@ -23,6 +23,12 @@ from radloop.kit.tables import Repository
 _AWAY = (
     psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, psycopg.errors.ReadOnlySqlTransaction,
     psycopg.errors.IdleInTransactionSessionTimeout,
+)
+# No waiting and no other code makes these fit: NUL in a text, a number out of range, too big for an index or a row. It is the
+# input's own fault, and five such inputs must not look like broken code, or one bad sender would blow the fuse for everybody.
+_NEVER_FITS = (
+    psycopg.errors.UntranslatableCharacter, psycopg.errors.CharacterNotInRepertoire, psycopg.errors.NumericValueOutOfRange,
+    psycopg.errors.ProgramLimitExceeded,
 )
 
 
@@ -171,12 +177,16 @@ class Store:
 
     @contextmanager
     def connection(self) -> Iterator[Connection[Any]]:
-        """Lend a connection for one transaction; raise Transient where the store is away."""
+        """Lend a connection for one transaction; raise Transient where the store is away, Permanent for what it cannot hold."""
         try:
             with self._pool.connection() as connection:
                 yield connection
-        except psycopg.errors.ProgramLimitExceeded:
-            raise  # too big for an index or a row: no waiting makes it smaller, though its class says operational
+        except _NEVER_FITS as unfit:
+            raise Permanent(f"the database cannot hold a value of it: {type(unfit).__name__}") from unfit
+        except psycopg.DataError as unfit:
+            if unfit.sqlstate is not None:  # what the server says of a statement is a fault of ours
+                raise
+            raise Permanent("the database cannot hold a character of it") from unfit  # NUL: psycopg does not even send it
         except _AWAY as away:
             raise Transient(f"postgres is away: {type(away).__name__}") from away
 

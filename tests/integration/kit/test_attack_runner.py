@@ -15,6 +15,7 @@ from radloop.events.wire import Wire
 from radloop.kit import codec
 from radloop.kit.clock import SystemClock
 from radloop.kit.errors import Permanent, Transient
+from radloop.kit.fuse import FUSE_AFTER
 from radloop.kit.flow import Arrived, At, Command, Decision, Due, Record, on, on_timer, timer_id
 from radloop.kit.runner import Parked, Runner
 from radloop.kit.store import Store
@@ -195,9 +196,25 @@ def test_a_store_that_asks_to_be_asked_again_is_away(runner: Runner, failure: ty
 
 
 def test_what_the_store_can_never_keep_is_no_outage(runner: Runner) -> None:
-    """A value too big for an index is an error of ours, though its class says operational."""
-    with pytest.raises(psycopg.errors.ProgramLimitExceeded), runner.store.begin():
+    """A value too big for an index never fits, though its class says operational."""
+    with pytest.raises(Permanent), runner.store.begin():
         raise psycopg.errors.ProgramLimitExceeded("x")
+
+
+def test_a_statement_that_is_wrong_is_no_fault_of_the_input(runner: Runner) -> None:
+    """What the server says of a statement of ours stays unforeseen, so that the fuse can notice broken code."""
+    with pytest.raises(psycopg.errors.DivisionByZero), runner.store.connection() as connection:
+        connection.execute("select 1 / 0")
+
+
+def test_inputs_that_no_database_can_keep_never_blow_the_fuse(runner: Runner) -> None:
+    """A sender that pads its names with NUL is quarantined message by message, and everybody else's are taken."""
+    for number in range(2 * FUSE_AFTER):
+        outcome = runner.submit(told(f"bad {number}", "a\0b", subject=f"case {number}"))
+        assert outcome.kind == "quarantined"
+    assert not runner.fuse.open
+    assert runner.submit(told("good")).kind == "recorded"
+    assert rows(runner, "select count(*) from quarantine") == [(2 * FUSE_AFTER,)]
 
 
 def test_the_first_try_after_postgres_ended_its_connections_succeeds(runner: Runner, database: str) -> None:

@@ -165,6 +165,23 @@ def test_a_verdict_sent_twice_is_one_verdict_and_gets_the_same_answer(house: Hou
     assert house.get("/api/rows")["rows"][0]["answer"] is None
 
 
+def test_another_answer_under_a_known_verdict_id_is_refused(house: House) -> None:
+    """Nobody is told that an answer was recorded while an earlier, other one stands under its id; the earlier one stays."""
+    house.hear(ordered(), completed(), predicted())
+    assert house.answer().json()["done"]
+    code = {"system": PNEUMONIA.system, "value": PNEUMONIA.value, "display": "Pneumonia"}
+    other = house.answer(kind="reject", answers=[{"code": code, "value": "absent"}])
+    assert (other.status_code, other.json()["done"]) == (409, False)
+    assert house.answer().json()["done"]
+    assert len(house.said("feedback", "verdict-recorded")) == 1
+
+
+@pytest.mark.parametrize("path", ["/api/cases/%00", "/api/find?accession=%00", "/api/cases/%00/evidence"])
+def test_an_address_with_nul_names_nothing(house: House, path: str) -> None:
+    """A name that no database takes is one that is not found, never an error of the server."""
+    assert house.web.get(path).status_code == 404
+
+
 def test_an_answer_to_replaced_images_is_refused_in_words(house: House) -> None:
     """A verdict on revision 1 is not one on revision 2."""
     house.hear(ordered(), completed(), predicted(), completed("again", 80, revision=2), rooms=("worklist",))
@@ -182,7 +199,7 @@ def test_a_repeat_gets_its_answer_even_if_the_case_has_moved_on(house: House) ->
     assert house.answer().json()["done"]
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"verdict_id": "x"}', json.dumps({
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"verdict_id": "x"}', json.dumps({
     "verdict_id": "x", "reader": "r", "kind": "perhaps", "answers": [], "revision": 1, "seconds_spent": 1,
 }).encode()])
 def test_what_is_no_verdict_is_refused_kept_and_harms_nothing(house: House, body: bytes) -> None:

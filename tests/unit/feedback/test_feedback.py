@@ -109,6 +109,14 @@ def test_cannot_say_teaches_nothing() -> None:
     assert [one.withdrawn for one in labels(said)] == [False, True]
 
 
+def test_a_verdict_that_contradicts_itself_is_refused() -> None:
+    """Present and absent for one finding in one answer settles nothing: it is refused, and no label follows."""
+    both = (FindingAnswer(code=PNEUMONIA, value="present"), FindingAnswer(code=PNEUMONIA, value="absent"))
+    _, said, last = told(completed(), predicted(), verdict(answers=both))
+    assert isinstance(last, Reject)
+    assert not labels(said)
+
+
 def test_the_newest_verdict_holds() -> None:
     """A second answer replaces the first, whichever kind it is."""
     second = replace(verdict("verdict-2", kind="reject", answers=(FindingAnswer(code=PNEUMONIA, value="absent"),)), at=at(130))

@@ -137,6 +137,13 @@ def test_what_does_not_fit_its_type_is_named_without_its_value() -> None:
     assert "SECRET" not in str(wrong.value)
 
 
+@pytest.mark.parametrize("data", ["", " ", "1, 2"])
+def test_nothing_and_more_than_one_are_no_value(data: str) -> None:
+    """An empty body, or two values in one, is refused like any other that does not fit."""
+    with pytest.raises(Permanent, match="there is"):
+        decode(int, data)
+
+
 def test_health_tells_why_it_is_not_ready() -> None:
     """/ready is 503 with the reasons, 200 without any; /live and /metrics answer always."""
     reasons = ["postgres is away"]

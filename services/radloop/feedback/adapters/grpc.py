@@ -1,10 +1,12 @@
 """Feedback's commands over gRPC."""
 
+from dataclasses import replace
+
 import grpc
 
 from radloop.events.common import Code
 from radloop.events.reading import FindingAnswer
-from radloop.feedback.domain import Verdict
+from radloop.feedback.domain import CaseFile, Verdict
 from radloop.feedback.handlers import RecordVerdict, TakeBackVerdict
 from radloop.kit.clock import Clock
 from radloop.kit.errors import Permanent
@@ -38,9 +40,12 @@ class FeedbackService(rpc.FeedbackServiceServicer):
             revision=request.revision, prediction_id=request.prediction_id, seconds_spent=request.seconds_spent,
             ai_shown=request.ai_shown, request_id=request.request_id, recorded_at=now,
         )
-        done, reason = _told(self._runner.submit(RecordVerdict(
+        outcome = self._runner.submit(RecordVerdict(
             id=request.verdict_id, subject=request.case_id, site=self._site, at=now, actor=reader, verdict=verdict,
-        )))
+        ))
+        if outcome.repeated and outcome.kind == "recorded" and not self._holds(request.case_id, verdict):
+            return pb.RecordVerdictResponse(recorded=False, reason="another answer has this verdict's id: answer again")
+        done, reason = _told(outcome)
         return pb.RecordVerdictResponse(recorded=done, reason=reason)
 
     def TakeBackVerdict(self, request: pb.TakeBackVerdictRequest, context: grpc.ServicerContext) -> pb.TakeBackVerdictResponse:  # noqa: ARG002, N802 - gRPC's shape
@@ -52,6 +57,13 @@ class FeedbackService(rpc.FeedbackServiceServicer):
             actor=Actor(kind=request.reader.kind or "reader", id=request.reader.id), verdict_id=request.verdict_id,
         )))
         return pb.TakeBackVerdictResponse(taken_back=done, reason=reason)
+
+    def _holds(self, case_id: str, verdict: Verdict) -> bool:
+        """Whether this very verdict is the one on record under its id: a reader must never think that another one is."""
+        with self._runner.store.begin() as work:
+            case: CaseFile | None = work.load(CaseFile, (case_id,))
+        kept = next((one for one in case.verdicts if one.verdict_id == verdict.verdict_id), None) if case else None
+        return kept is not None and replace(kept, recorded_at=verdict.recorded_at, taken_back=False) == verdict
 
 
 def _told(outcome: Outcome) -> tuple[bool, str]:

@@ -114,6 +114,9 @@ class _Guarded:
                 message = {**message, "headers": [*kept, *ours]}
             await send(message)
 
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            await _missing()(scope, receive, dressed)  # no name of ours holds it, and no database takes it
+            return
         if scope["type"] == "http" and scope["method"] == "POST":
             kind = dict(scope["headers"]).get(b"content-type", b"").partition(b";")[0].strip()
             if kind != b"application/json":
