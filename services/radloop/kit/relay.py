@@ -24,12 +24,15 @@ log = logging.getLogger(__name__)
 BATCH = 500
 IDLE_S = 0.25
 FLUSH_S = 25  # longer than the producer's own limit for one delivery (20 s), so that it says what failed
+# Counted back from the last event marked sent, which may be one that the producer held while the broker was away: what the
+# broker lost lies before that absence, so the window is the longest one (FLUSH_S) and some more. Hearers skip repeats.
+RESEND_WINDOW_S = 60.0
 
 
 class Relay:
     """Sends a room's outbox to Kafka, as long as it holds the room's advisory lock."""
 
-    def __init__(self, store: Store, broker: Broker, resend_window_s: float = 5.0) -> None:
+    def __init__(self, store: Store, broker: Broker, resend_window_s: float = RESEND_WINDOW_S) -> None:
         self._store, self._broker, self._resend_window_s = store, broker, resend_window_s
         self._producer: KafkaProducer | None = None
         self._leader, self._line = Leader(store, "relay"), Line(broker.bootstrap)
