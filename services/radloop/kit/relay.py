@@ -95,14 +95,19 @@ class Relay:
     def _send_again(self) -> None:
         """Send again what the broker acknowledged shortly before it went away; it may have lost it."""
         with self._store.connection() as connection:
-            rows = connection.execute(
-                "select id, topic, key, headers, value from outbox where sent_at >"
-                " (select max(sent_at) from outbox) - make_interval(secs => %s) order by id limit 10000",
+            # Read once: what is sent again is marked anew, and would move the window.
+            ids = [row[0] for row in connection.execute(
+                "select id from outbox where sent_at > (select max(sent_at) from outbox) - make_interval(secs => %s) order by id",
                 (self._resend_window_s,),
-            ).fetchall()
-        if rows:
-            log.info("sent again what may have been lost", extra={"count": len(rows)})
+            )]
+        for start in range(0, len(ids), BATCH):
+            with self._store.connection() as connection:
+                rows = connection.execute(
+                    "select id, topic, key, headers, value from outbox where id = any(%s) order by id", (ids[start:start + BATCH],),
+                ).fetchall()
             self._send(rows)
+        if ids:
+            log.info("sent again what may have been lost", extra={"count": len(ids)})
 
     def _send(self, rows: list[Any]) -> None:
         """Send rows and mark those the broker took.

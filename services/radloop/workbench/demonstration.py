@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -50,10 +50,14 @@ def play(args: argparse.Namespace) -> int:
         cohort = draw(source, args.seed, sizes(args.studies, args.pool, args.prevalence))
         home = _clean(args.home)
         with stop_signals(asked), ExitStack() as closing:
+            demo = _Demo(args, source, cohort, home, teller, closing)
             try:
-                return _Demo(args, source, cohort, home, teller, closing).run(asked)
+                status = demo.run(asked)
             finally:
                 asked.set()
+        if args.json and args.exit:
+            demo.tell_figures()  # behind everything that stopping says: the last line
+        return status
     except RadloopError as wrong:
         print(f"radloop: {wrong.reason}", file=sys.stderr)
         return 1
@@ -71,6 +75,7 @@ class _Demo:
     home: Path
     teller: Teller
     closing: ExitStack
+    counted: Mapping[str, float] = field(default_factory=dict)
 
     def run(self, asked: threading.Event) -> int:
         """Play all of it; stay up unless told to exit."""
@@ -93,11 +98,16 @@ class _Demo:
             self.teller.line("every check holds")
         page = f"http://{stack.address('worklist.http')}/"
         self.teller.line(f"the reading list: {page}" + ("" if self.args.exit else "  (stays up; Ctrl-C stops)"))
-        if self.args.json:
-            print(json.dumps({"figures": figures}), flush=True)
+        self.counted = figures
         if not self.args.exit:
+            if self.args.json:
+                self.tell_figures()
             asked.wait()
         return 1 if wrong else 0
+
+    def tell_figures(self) -> None:
+        """Print the figures as one line of JSON."""
+        print(json.dumps({"figures": self.counted}), flush=True)
 
     def _start(self, ehr: str, ris_port: int) -> Stack:
         settings = {

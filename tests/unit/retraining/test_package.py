@@ -121,3 +121,10 @@ def test_a_killed_publisher_leaves_nothing_for_long(tmp_path: Path) -> None:
     (half / "model.onnx").write_bytes(b"half")
     publish(renumbered(from_folder(made()), 2), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["chest"]
+
+
+def test_a_package_from_elsewhere_brings_no_code() -> None:
+    """What Triton runs is always our own: a changed model.py or configuration in a tar is not taken."""
+    honest = unpack(package_tar(made()))
+    hostile = {**honest, "model.py": b"import os\nos.abort()\n", "config.pbtxt": b'name: "chest" backend: "evil"'}
+    assert unpack(pack(hostile)) == honest

@@ -64,9 +64,8 @@ def assemble(learned: Learned, snapshot: bytes, backbone: bytes, base: Base) -> 
     """
     weights, ood = graph(backbone, learned.heads), ood_bytes(learned.distribution)
     codes = {finding.code.value: finding.code for finding in base.package.findings}
-    members, findings, width = learned.heads.weight.shape
     described = replace(
-        base.package, members=members, trained_at=base.trained_at, weights_sha256=_hash(weights),
+        base.package, members=learned.heads.weight.shape[0], trained_at=base.trained_at, weights_sha256=_hash(weights),
         snapshot_sha256=_hash(snapshot), ood=standard.OutOfDistribution(learned.distribution.threshold, _hash(ood)),
         findings=tuple(
             standard.Finding(
@@ -82,15 +81,22 @@ def assemble(learned: Learned, snapshot: bytes, backbone: bytes, base: Base) -> 
             for reading in learned.readings
         ),
     )
-    preparation = described.preparation
+    return {
+        standard.WEIGHTS_FILE: weights, standard.OOD_FILE: ood, SNAPSHOT_FILE: snapshot,
+        standard.FILE: standard.render(described).encode(), **_code(described, learned.heads),
+    }
+
+
+def _code(says: standard.Package, heads: Heads) -> dict[str, bytes]:
+    """Return what Triton runs and reads of a package: always our own, whatever a package from elsewhere brings."""
+    members, findings, width = heads.weight.shape
     values = {
-        "model": described.model, "channels": preparation.channels, "rows": preparation.rows,
-        "columns": preparation.columns, "members": members, "findings": findings, "embedding": width, "cells": _CELLS,
+        "model": says.model, "channels": says.preparation.channels, "rows": says.preparation.rows,
+        "columns": says.preparation.columns, "members": members, "findings": findings, "embedding": width, "cells": _CELLS,
     }
     folder = files("radloop.retraining") / "adapters" / "triton"
     return {
-        standard.WEIGHTS_FILE: weights, standard.OOD_FILE: ood, SNAPSHOT_FILE: snapshot,
-        CODE_FILE: (folder / CODE_FILE).read_bytes(), standard.FILE: standard.render(described).encode(),
+        CODE_FILE: (folder / CODE_FILE).read_bytes(),
         **{name: Template((folder / name).read_text()).substitute(values).encode() for name in _OF_THE_MODEL},
     }
 
@@ -151,7 +157,10 @@ def pack(package: Files) -> bytes:
 
 
 def unpack(data: bytes) -> dict[str, bytes]:
-    """Return the files of a tar, by their plain names; refuse anything but the known files of one version."""
+    """Return the files of a tar, by their plain names; refuse anything but the known files of one version.
+
+    Code and configuration are not taken from it: a package is weights and what they say of themselves, never a program.
+    """
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
@@ -164,8 +173,7 @@ def unpack(data: bytes) -> dict[str, bytes]:
     except tarfile.TarError as broken:
         msg = "the package is not a tar"
         raise Permanent(msg) from broken
-    described(found)
-    return found
+    return {**found, **_code(described(found), heads_of(found[standard.WEIGHTS_FILE]))}
 
 
 def from_folder(version: Path) -> dict[str, bytes]:
