@@ -7,6 +7,7 @@ import py_compile
 import shutil
 import tarfile
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -173,7 +174,14 @@ def unpack(data: bytes) -> dict[str, bytes]:
     except tarfile.TarError as broken:
         msg = "the package is not a tar"
         raise Permanent(msg) from broken
-    return {**found, **_code(described(found), heads_of(found[standard.WEIGHTS_FILE]))}
+    code = _code(described(found), heads_of(found[standard.WEIGHTS_FILE]))
+    try:
+        with zipfile.ZipFile(io.BytesIO(found[SNAPSHOT_FILE])) as held_rows:
+            held_rows.testzip()
+    except zipfile.BadZipFile as broken:
+        msg = f"{SNAPSHOT_FILE} is damaged"
+        raise Permanent(msg) from broken
+    return {**found, **code}
 
 
 def from_folder(version: Path) -> dict[str, bytes]:

@@ -7,7 +7,6 @@ dates), so the same content has the same SHA-256 wherever it is made, and a vers
 import hashlib
 import io
 import json
-import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -93,7 +92,7 @@ def from_bytes(data: bytes) -> Snapshot:
             embeddings = file["embeddings"]
         rows = {_FORMAT: head["rows"]}[head["format"]]
         return take(zip((Row(**row) for row in rows), embeddings, strict=True))
-    except (KeyError, ValueError, TypeError, OSError, zipfile.BadZipFile) as broken:
+    except (KeyError, ValueError, TypeError, OSError) as broken:
         msg = "not a dataset snapshot"
         raise Permanent(msg) from broken
 
