@@ -11,6 +11,7 @@ import pytest
 from radloop.workbench.demo import DATA
 from radloop.workbench.hospital import validator
 from radloop.workbench.hospital.sources import KERMANY
+from tests.integration.embedded_peers import home_of_its_own
 
 MINUTES = 15
 NAMES = {
@@ -34,19 +35,19 @@ def radiographs() -> bool:
         pytest.param(["--phantoms"], id="phantoms"),
     ],
 )
-def test_the_small_demo_holds(source: list[str], tmp_path: Path) -> None:
+def test_the_small_demo_holds(source: list[str]) -> None:
     """Exit status 0, every figure named, nothing lost or twice, and a Bundle that HAPI finds no error in (where Java is)."""
-    home = tmp_path / "home"
-    program = [sys.executable, "-m", "radloop.cli.main", "demo", "--studies", "12", "--pool", "100", "--exit", "--json"]
-    played = subprocess.run(
-        [*program, "--free-ports", "--home", str(home), *source],
-        capture_output=True, text=True, check=False, timeout=60 * MINUTES,
-    )
-    assert played.returncode == 0, played.stdout[-4000:] + played.stderr[-4000:]
-    figures = json.loads(played.stdout.splitlines()[-1])["figures"]
-    assert figures.keys() == NAMES
-    assert (figures["studies"], figures["labels_asked"]) == (12, 100)
-    assert figures["reports_lost"] == figures["reports_twice"] == figures["unexplained"] == 0
-    assert figures["reports_in_ehr"] == figures["read_by_model"]
-    if not validator.missing():
-        assert [verdict.errors for verdict in validator.validate([home / "bundle.json"])] == [()]
+    with home_of_its_own() as home:
+        program = [sys.executable, "-m", "radloop.cli.main", "demo", "--studies", "12", "--pool", "100", "--exit", "--json"]
+        played = subprocess.run(
+            [*program, "--free-ports", "--home", str(home), *source],
+            capture_output=True, text=True, check=False, timeout=60 * MINUTES,
+        )
+        assert played.returncode == 0, played.stdout[-4000:] + played.stderr[-4000:]
+        figures = json.loads(played.stdout.splitlines()[-1])["figures"]
+        assert figures.keys() == NAMES
+        assert (figures["studies"], figures["labels_asked"]) == (12, 100)
+        assert figures["reports_lost"] == figures["reports_twice"] == figures["unexplained"] == 0
+        assert figures["reports_in_ehr"] == figures["read_by_model"]
+        if not validator.missing():
+            assert [verdict.errors for verdict in validator.validate([home / "bundle.json"])] == [()]
