@@ -1,9 +1,7 @@
 """The page in a real browser: Debian's Chromium, headless, over the page's real door and a page port held in memory."""
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,101 +10,20 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
 from radloop.worklist.adapters.http import PageServer
 from radloop.worklist.domain.case import Case
 from tests.adapters.fake_page import START, FakePage, a_case, a_morning
+from tests.browser import Reader, chromium, needs_chromium
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-ARTEFACTS = Path(__file__).parents[2] / "test-artefacts"
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver here (Debian: apt-get install chromium-driver)"),
-]
-
-
-class Reader:
-    """Somebody at the page."""
-
-    def __init__(self, driver: webdriver.Chrome, address: str) -> None:
-        self.driver, self.address = driver, address
-
-    def visit(self, path: str = "/", name: str = "dr-lovelace") -> "Reader":
-        """Open the page under a name."""
-        self.driver.get(self.address)
-        self.driver.execute_script("localStorage.setItem('radloop.reader', arguments[0])", name)
-        self.driver.get(self.address + path)
-        self.until(lambda: self.driver.find_element(By.ID, "live-text").text == "live" and self.rows())
-        return self
-
-    def until(self, true: Callable[[], object], seconds: float = 30.0) -> None:
-        """Wait until something is so."""
-        WebDriverWait(self.driver, seconds, poll_frequency=0.05).until(lambda _: true())
-
-    def press(self, key: str) -> None:
-        """Press one key."""
-        ActionChains(self.driver).send_keys(key).perform()
-
-    def rows(self) -> list[str]:
-        """Return the cases of the list, top first."""
-        return self.driver.execute_script("return [...document.querySelectorAll('#rows .row')].map(row => row.dataset.case)")  # type: ignore[no-any-return]
-
-    def row(self, case: str) -> str:
-        """Return what a row says."""
-        return self.driver.find_element(By.CSS_SELECTOR, f'#rows [data-case="{case}"]').text
-
-    def text(self, element: str) -> str:
-        """Return what an element of this id says."""
-        return self.driver.find_element(By.ID, element).text
-
-    def open(self, case: str) -> None:
-        """Click a row and wait for its image."""
-        self.driver.find_element(By.CSS_SELECTOR, f'#rows [data-case="{case}"]').click()
-        self.drawn(case)
-
-    def drawn(self, case: str) -> None:
-        """Wait until a case's image is on the canvas."""
-        self.until(lambda: self.driver.execute_script("return document.body.dataset.drawn || ''").startswith(f"{case} "))
-        self.settle()
-
-    def settle(self) -> None:
-        """Let the page paint what it has queued."""
-        self.driver.execute_async_script("const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()))")
-
-    def pixels(self) -> tuple[int, float, float]:
-        """Return how many grey values the canvas shows, its mean grey, and how much redder than blue it is."""
-        greys, mean, warmth = self.driver.execute_script("""
-            const canvas = document.getElementById('canvas');
-            const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-            const greys = new Set(); let sum = 0, warmth = 0;
-            for (let at = 0; at < data.length; at += 4) { greys.add(data[at + 1]); sum += data[at + 1]; warmth += data[at] - data[at + 2]; }
-            return [greys.size, sum / (data.length / 4), warmth / (data.length / 4)];
-        """)
-        return greys, mean, warmth
-
-    def screenshot(self, name: str) -> None:
-        """Keep what the page looks like."""
-        ARTEFACTS.mkdir(exist_ok=True)
-        self.driver.save_screenshot(str(ARTEFACTS / f"{name}.png"))
+pytestmark = [pytest.mark.browser, needs_chromium]
 
 
 @pytest.fixture(scope="module")
 def driver() -> Iterator[webdriver.Chrome]:
-    """A browser of its own, with a profile that is thrown away."""
-    profile = tempfile.mkdtemp(prefix="radloop-chromium-")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in (
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", f"--user-data-dir={profile}", "--window-size=1600,960",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    yield driver
-    driver.quit()
-    shutil.rmtree(profile, ignore_errors=True)
+    """A browser for all tests here: each begins with a fresh page."""
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -124,9 +41,9 @@ def reader(driver: webdriver.Chrome, page: FakePage) -> Iterator[Reader]:
     """A reader in front of the page; what the browser complains about fails the test."""
     server = PageServer(page, "127.0.0.1:0")
     server.start()
-    yield Reader(driver, f"http://127.0.0.1:{server.port}")
-    logged = [entry["message"] for entry in driver.get_log("browser")]
-    complaints = [said for said in logged if "409" not in said and "willReadFrequently" not in said]  # refusals; our own pixel checks
+    somebody = Reader(driver, f"http://127.0.0.1:{server.port}")
+    yield somebody
+    complaints = somebody.complaints()
     driver.get("about:blank")
     server.stop()
     assert complaints == []
