@@ -1,110 +1,16 @@
-"""What publishing decides: told as histories, asserted on what is to be sent."""
+"""What publishing decides to tell the EHR: told as histories, asserted on what is to be sent."""
 
-import json
-import sys
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from examples.publishing import FOUND, OTHER, answered, joined, signed, triaged, verdict
-from examples.shared import CASE, completed, envelope, ordered, predicted
+from examples.shared import CASE, completed, ordered, predicted
 
-from radloop.events.publishing import ResultPublished
-from radloop.events.reading import CaseOpened
-from radloop.kit.flow import Deliver, DeliveryAnswered, Input, Record, Reject, Skip
-from radloop.publishing.domain.case import Case
-from radloop.publishing.handlers import Policy, routes, superseded
+from radloop.kit.flow import DeliveryAnswered, Input, Reject, Skip
 from radloop.standards.fhir.values import resource_id
-from radloop.standards.hl7.model import Origin, OrderMessage
-from radloop.standards.hl7.read import read
-from radloop.standards.hl7.write import Interface, control_id
-
-POLICY = Policy(systems={}, ris=Interface("RADLOOP", "AI", "RIS", "RADIOLOGY"))
-ROUTES = routes(POLICY)
-
-
-class Story:
-    """Plays inputs to the room; answers deliveries as an EHR and a RIS would, after the check before the first try."""
-
-    def __init__(self, *, answers: bool = True, ris: str = "delivered") -> None:
-        self.case: Case | None = None
-        self.waiting: list[Deliver] = []
-        self.sent: list[Deliver] = []
-        self.said: list[ResultPublished] = []
-        self.answers, self.ris = answers, ris
-
-    def hear(self, *inputs: Input) -> "Story":
-        """Settle each input, then what it owes to the receivers."""
-        for seen in inputs:
-            self._settle(seen)
-            if self.answers:
-                self.deliver()
-        return self
-
-    def deliver(self) -> "Story":
-        """Send what waits, in order."""
-        while self.waiting:
-            delivery = self.waiting.pop(0)
-            overtaken = superseded(delivery, self.case)
-            if overtaken:
-                self._settle(answered(delivery, "superseded", reason=overtaken))
-                continue
-            self.sent.append(delivery)
-            if delivery.kind == "look-up":
-                self._settle(answered(delivery, answer=FOUND.write()))
-            elif delivery.receiver == "ehr":
-                self._settle(answered(delivery, answer=json.dumps([f"DiagnosticReport/{resource_id(CASE, 'report')}"]).encode()))
-            else:
-                self._settle(answered(delivery, self.ris))
-        return self
-
-    def _settle(self, seen: Input) -> None:
-        route = next(route for route in ROUTES if route.hears_this(seen))
-        decision = route.decide(seen, self.case)
-        if isinstance(decision, Record):
-            self.case = decision.state if isinstance(decision.state, Case) else self.case
-            self.waiting += decision.deliver
-            self.said += [event for event in decision.emit if isinstance(event, ResultPublished)]
-
-    @property
-    def reports(self) -> list[dict[str, Any]]:
-        """The DiagnosticReports that were sent, in order."""
-        return [one for delivery in self.sent if delivery.kind in {"report", "correction"} for one in resources(delivery)
-                if one["resourceType"] == "DiagnosticReport"]
-
-    @property
-    def priorities(self) -> list[str]:
-        """The priorities that were asked of the RIS, in order."""
-        return [order_of(delivery).orders[0].priority for delivery in self.sent if delivery.receiver == "ris"]
-
-
-def resources(delivery: Deliver) -> list[dict[str, Any]]:
-    """The resources of a report's delivery."""
-    return [entry["resource"] for entry in json.loads(delivery.body)["entry"]]
-
-
-def order_of(delivery: Deliver) -> OrderMessage:
-    """What a message to the RIS says."""
-    message = read(delivery.body, Origin("site-1"))
-    assert isinstance(message, OrderMessage)
-    return message
-
-
-def statuses(story: Story) -> list[str]:
-    """What the EHR was told, in order."""
-    return [report["status"] for report in story.reports]
-
-
-def opened() -> CaseOpened:
-    """A reader opened the case."""
-    return CaseOpened(**envelope("opened", 90), reader=verdict().reader, opened_at=verdict().recorded_at, revision=1)
-
-
-READ: tuple[Input, ...] = (ordered(), completed(), predicted())
+from tests.unit.publishing.story import READ, ROUTES, Story, opened, resources, statuses
 
 
 def test_a_matched_read_case_is_published_once_with_what_the_ehr_knows() -> None:
@@ -158,8 +64,6 @@ def test_a_signature_while_the_ehr_is_asked_says_so() -> None:
 
 def test_an_unmatched_study_is_published_when_it_finds_its_order() -> None:
     """The join comes later, and the report then."""
-    from dataclasses import replace
-
     story = Story().hear(replace(completed(), matched=False), predicted())
     assert story.sent == []
     assert statuses(story.hear(joined())) == ["partial"]
@@ -236,8 +140,6 @@ def test_an_undone_join_withdraws_under_the_patient_it_was_filed_under() -> None
 
 def test_a_merged_patient_is_looked_up_anew() -> None:
     """The report follows the patient's identity to the chart that holds it now."""
-    from dataclasses import replace
-
     merged = ordered("merged", 80, "patient-merged", 2)
     merged = replace(merged, patient=replace(merged.patient, id=replace(merged.patient.id, value="EX-0002")))
     story = Story().hear(*READ, merged)
@@ -247,8 +149,6 @@ def test_a_merged_patient_is_looked_up_anew() -> None:
 
 def test_the_order_that_moved_away_leaves_its_old_case() -> None:
     """The join is said to both cases; the order's own has no order any more, until it is undone."""
-    from dataclasses import replace
-
     moved = Story().hear(ordered(), joined(study=OTHER, order_case=CASE))
     assert moved.case is not None
     assert moved.case.order is None
@@ -305,92 +205,6 @@ def test_triages_abstention_reaches_the_report() -> None:
     story = Story().hear(*READ, triaged(lifted=False, code="", abstained=True, guards=("disagreement",)))
     observation = next(one for one in resources(story.sent[-1]) if one["resourceType"] == "Observation")
     assert observation["interpretation"][0]["coding"][0]["code"] == "IND"
-
-
-LIFTED: tuple[Input, ...] = (*READ, triaged())
-
-
-def test_a_lift_is_asked_of_the_ris_once() -> None:
-    """ORM^O01 (XO) with both numbers, the raised code and the reason; triage saying it again asks nothing again."""
-    story = Story().hear(*LIFTED, triaged(2, code=""))
-    (delivery,) = [one for one in story.sent if one.receiver == "ris"]
-    asked = order_of(delivery)
-    assert (asked.orders[0].control_code, asked.orders[0].priority) == ("XO", "asap")
-    assert (asked.orders[0].placer.value, asked.orders[0].filler.value) == ("PL-1", "FL-1")  # type: ignore[union-attr]
-    assert asked.header.control_id == control_id(delivery.key)
-    assert b"NTE|1|O|radloop triage; Pneumonia 0.93" in delivery.body
-    published = next(said for said in story.said if said.receiver == "ris")
-    assert (published.kind, published.outcome, published.priority_code) == ("priority", "delivered", "A")
-    assert published.identifiers == (control_id(delivery.key),)
-
-
-@pytest.mark.parametrize("inputs", [
-    (ordered(priority="asap"), completed(), predicted(), triaged(priority="asap")),
-    (ordered(status="completed"), completed(), predicted(), triaged()),
-    (ordered(change="cancelled", status="cancelled"), completed(), predicted(), triaged()),
-    (*READ, opened(), triaged()), (*READ, signed(), triaged()), (*READ, triaged(code="S")), (*READ, triaged(code="")),
-], ids=["not routine", "complete", "cancelled", "opened", "signed", "only clinicians make STAT", "no code"])
-def test_an_order_that_may_not_be_moved_is_left_alone(inputs: tuple[Input, ...]) -> None:
-    """Routine to the policy's raised code only, and never what a human has closed or opened."""
-    assert Story().hear(*inputs).priorities == []
-
-
-def test_a_lift_that_waited_while_the_case_was_opened_is_superseded() -> None:
-    """It is held against the case as it is now, before the first try."""
-    story = Story(answers=False).hear(*LIFTED, opened()).deliver()
-    assert story.priorities == []
-    assert [said.outcome for said in story.said if said.receiver == "ris"] == ["superseded"]
-
-
-def test_an_undo_gives_back_the_clinicians_own_priority() -> None:
-    """Once, and it is named by its own MSH-10."""
-    undo = triaged(2, lifted=False, code="R", undone=True)
-    story = Story().hear(*LIFTED, undo, triaged(3, lifted=False, code=""))
-    assert story.priorities == ["asap", "routine"]
-    said = [one for one in story.said if one.receiver == "ris"]
-    assert [(one.kind, one.priority_code) for one in said] == [("priority", "A"), ("priority-undo", "R")]
-    assert len({one.identifiers for one in said}) == 2
-
-
-def test_the_echo_of_our_own_change_takes_nothing_back() -> None:
-    """A RIS that tells everybody of the order we changed makes it look like a clinician's ASAP; nobody undid the lift."""
-    echo = ordered("echo", 100, change="changed", revision=2, priority="asap")
-    story = Story().hear(*LIFTED, echo, triaged(2, lifted=False, code="", priority="asap"))
-    assert story.priorities == ["asap"]
-
-
-def test_a_clinician_who_crossed_our_change_gets_their_own_priority_again() -> None:
-    """Our change may have reached the RIS after theirs and overwritten it."""
-    stat = ordered("stat", 100, change="changed", revision=2, priority="stat")
-    story = Story().hear(*LIFTED, stat, triaged(2, lifted=False, code="S", priority="stat"))
-    assert story.priorities == ["asap", "stat"]
-
-
-def test_a_refused_lift_is_said_and_neither_retried_nor_undone() -> None:
-    """UX is final: the list shows it, and there is nothing to give back."""
-    story = Story(ris="refused").hear(*LIFTED, triaged(2, lifted=False, code="R"))
-    assert story.priorities == ["asap"]
-    assert [said.outcome for said in story.said if said.receiver == "ris"] == ["refused", "superseded"]
-
-
-def test_an_undone_join_reaches_the_ris() -> None:
-    """The order of the wrong join gets its own priority back."""
-    story = Story().hear(completed(), predicted(), joined(), triaged(), joined(undone=True, revision=3))
-    assert story.priorities == ["asap", "routine"]
-
-
-def test_an_undo_in_flight_behind_its_lift_still_goes() -> None:
-    """The lift was confirmed after the undo was decided; the order at the RIS must not stay raised."""
-    story = Story(answers=False).hear(*LIFTED)
-    lift = next(one for one in story.waiting if one.kind == "priority")
-    story.waiting.remove(lift)
-    story.hear(triaged(2, lifted=False, code="R", undone=True), answered(lift)).deliver()
-    assert story.priorities == ["routine"]
-
-
-def test_a_resend_is_the_same_bytes() -> None:
-    """The same history decides the same deliveries, byte for byte."""
-    assert Story().hear(*LIFTED).sent == Story().hear(*LIFTED).sent
 
 
 def test_an_answer_is_said_once_with_its_reason() -> None:
