@@ -1,5 +1,6 @@
 """What publishing decides to ask of the RIS: told as histories, asserted on what is to be sent."""
 
+import hl7
 import pytest
 from examples.publishing import answered, joined, signed, triaged
 from examples.shared import completed, ordered, predicted
@@ -23,6 +24,13 @@ def test_a_lift_is_asked_of_the_ris_once() -> None:
     published = next(said for said in story.said if said.receiver == "ris")
     assert (published.kind, published.outcome, published.priority_code) == ("priority", "delivered", "A")
     assert published.identifiers == (control_id(delivery.key),)
+
+
+def test_a_change_of_priority_asserts_no_status_of_the_order() -> None:
+    """How far the examination is (ORC-5, table 0038) is the RIS's to say: we know that it is active, and no more."""
+    (delivery,) = [one for one in Story().hear(*LIFTED).sent if one.receiver == "ris"]
+    (orc,) = hl7.parse(delivery.body.decode()).segments("ORC")
+    assert (str(orc[1]), str(orc[5])) == ("XO", "")
 
 
 @pytest.mark.parametrize("inputs", [

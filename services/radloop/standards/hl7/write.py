@@ -140,10 +140,13 @@ def order_message(
     kind: Literal["ORM", "OMI"] = "ORM",
     reason: str = "",
 ) -> bytes:
-    """ORM^O01 (with ZDS) or OMI^O23 (with IPC) for one order; `order.control_code` is ORC-1."""
+    """ORM^O01 (with ZDS) or OMI^O23 (with IPC) for one order; `order.control_code` is ORC-1.
+
+    ORC-5 is empty for an active order: whether it is scheduled or in process is more than we know.
+    """
     word, text = PRIORITY_CODES.get(order.priority, ("", ""))
     quantity = f"1^^^^^{word}" if word else ""
-    status = {"completed": "CM", "cancelled": "CA"}.get(order.status, "SC")
+    status = {"completed": "CM", "cancelled": "CA"}.get(order.status, "")
     numbers = {2: entity(order.placer), 3: entity(order.filler)}
     orc = {1: order.control_code, **numbers, 5: status, 7: quantity, 9: stamp(order.placed_at)}
     accession = escape(order.accession.value) if order.accession else ""
