@@ -11,20 +11,22 @@ class OrderRecorded(Event):
     """An order was placed, changed or cancelled, or its patient was updated or merged.
 
     Change is new, changed, cancelled, patient-updated or patient-merged. `order_revision` counts what ingestion said
-    of this case's order: the higher holds.
+    of this case's order: the higher holds. `order` speaks for the case; `other_orders` are the rest it answers.
     """
 
     change: str
     order: Order
     patient: Patient
     order_revision: int
+    other_orders: tuple[Order, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaseJoined(Event):
     """An unmatched study found its order, or a wrong join was undone; said to both cases.
 
-    `order_case` is the case the order had before, equal to `study_case` where it had none of its own.
+    `order_case` is the case the order had before, equal to `study_case` where it had none of its own. `other_orders`
+    came or left with it.
     """
 
     study_case: str
@@ -33,3 +35,4 @@ class CaseJoined(Event):
     patient: Patient
     order_revision: int
     undone: bool = False
+    other_orders: tuple[Order, ...] = ()

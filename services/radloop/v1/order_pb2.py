@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from radloop.v1 import common_pb2 as radloop_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16radloop/v1/order.proto\x12\nradloop.v1\x1a\x17radloop/v1/common.proto\"\x97\x01\n\rOrderRecorded\x12\x0e\n\x06\x63hange\x18\x01 \x01(\t\x12 \n\x05order\x18\x02 \x01(\x0b\x32\x11.radloop.v1.Order\x12$\n\x07patient\x18\x03 \x01(\x0b\x32\x13.radloop.v1.Patient\x12\x1b\n\x0eorder_revision\x18\x04 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_order_revision\"\xbc\x01\n\nCaseJoined\x12\x12\n\nstudy_case\x18\x01 \x01(\t\x12\x12\n\norder_case\x18\x02 \x01(\t\x12 \n\x05order\x18\x03 \x01(\x0b\x32\x11.radloop.v1.Order\x12$\n\x07patient\x18\x04 \x01(\x0b\x32\x13.radloop.v1.Patient\x12\x0e\n\x06undone\x18\x05 \x01(\x08\x12\x1b\n\x0eorder_revision\x18\x06 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_order_revisionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16radloop/v1/order.proto\x12\nradloop.v1\x1a\x17radloop/v1/common.proto\"\xc0\x01\n\rOrderRecorded\x12\x0e\n\x06\x63hange\x18\x01 \x01(\t\x12 \n\x05order\x18\x02 \x01(\x0b\x32\x11.radloop.v1.Order\x12$\n\x07patient\x18\x03 \x01(\x0b\x32\x13.radloop.v1.Patient\x12\x1b\n\x0eorder_revision\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\'\n\x0cother_orders\x18\x05 \x03(\x0b\x32\x11.radloop.v1.OrderB\x11\n\x0f_order_revision\"\xe5\x01\n\nCaseJoined\x12\x12\n\nstudy_case\x18\x01 \x01(\t\x12\x12\n\norder_case\x18\x02 \x01(\t\x12 \n\x05order\x18\x03 \x01(\x0b\x32\x11.radloop.v1.Order\x12$\n\x07patient\x18\x04 \x01(\x0b\x32\x13.radloop.v1.Patient\x12\x0e\n\x06undone\x18\x05 \x01(\x08\x12\x1b\n\x0eorder_revision\x18\x06 \x01(\x05H\x00\x88\x01\x01\x12\'\n\x0cother_orders\x18\x07 \x03(\x0b\x32\x11.radloop.v1.OrderB\x11\n\x0f_order_revisionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'radloop.v1.order_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ORDERRECORDED']._serialized_start=64
-  _globals['_ORDERRECORDED']._serialized_end=215
-  _globals['_CASEJOINED']._serialized_start=218
-  _globals['_CASEJOINED']._serialized_end=406
+  _globals['_ORDERRECORDED']._serialized_end=256
+  _globals['_CASEJOINED']._serialized_start=259
+  _globals['_CASEJOINED']._serialized_end=488
 # @@protoc_insertion_point(module_scope)
