@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from examples.shared import CASE, PATIENT, PNEUMONIA, READER, SITE, at, completed, envelope, order, ordered, predicted
 
-from radloop.events.common import Actor
+from radloop.events.common import Actor, Identity
 from radloop.events.order import CaseJoined
 from radloop.events.reading import CaseOpened, FindingAnswer, VerdictRecorded
 from radloop.events.report import ReportSigned
@@ -67,7 +67,7 @@ def answered(delivery: Deliver, outcome: str = "delivered", answer: bytes = b"",
 
 INPUTS = (
     ordered(),
-    joined(),
+    replace(joined(), other_orders=(replace(order(), placer=None, filler=Identity(site=SITE, issuer="RIS", value="FL-2")),)),
     completed(),
     predicted(),
     triaged(),

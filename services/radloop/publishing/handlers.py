@@ -40,7 +40,7 @@ def take_order(event: OrderRecorded, case: Case | None, policy: Policy) -> Decis
     if event.order_revision <= case.order_revision:
         return Skip("superseded by a newer order")
     order = replace(event.order, status="cancelled") if event.change == "cancelled" else event.order
-    return settle(event, case.ordered(order, event.patient, event.order_revision), policy)
+    return settle(event, case.ordered(order, event.other_orders, event.patient, event.order_revision), policy)
 
 
 def join(event: CaseJoined, case: Case | None, policy: Policy) -> Decision[Case]:
@@ -50,7 +50,10 @@ def join(event: CaseJoined, case: Case | None, policy: Policy) -> Decision[Case]
         return Skip("superseded by a newer join")
     of_study = event.subject == event.study_case
     has_order = of_study != event.undone
-    known = case.ordered(event.order if has_order else None, event.patient if has_order else None, event.order_revision)
+    if has_order:
+        known = case.ordered(event.order, event.other_orders, event.patient, event.order_revision)
+    else:
+        known = case.ordered(None, (), None, event.order_revision)
     joined = has_order if of_study else case.joined
     return settle(event, replace(known, joined=joined, join_revision=event.order_revision), policy)
 

@@ -1,11 +1,13 @@
 """A case as publishing lives it: inputs go in, an EHR and a RIS of a page answer, what was sent and said is looked at."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from examples.publishing import FOUND, answered, verdict
-from examples.shared import CASE, completed, envelope, ordered, predicted
+from examples.shared import CASE, SITE, completed, envelope, order, ordered, predicted
 
+from radloop.events.common import Identity, Order
 from radloop.events.publishing import ResultPublished
 from radloop.events.reading import CaseOpened
 from radloop.kit.flow import Deliver, Input, Record
@@ -95,6 +97,12 @@ def statuses(story: Story) -> list[str]:
 def opened() -> CaseOpened:
     """A reader opened the case."""
     return CaseOpened(**envelope("opened", 90), reader=verdict().reader, opened_at=verdict().recorded_at, revision=1)
+
+
+def second(filler: str = "FL-2", **changes: Any) -> Order:
+    """One more order of the case; it has the same accession number unless a change says otherwise."""
+    numbers = (Identity(site=SITE, issuer="EHR", value=f"PL-of-{filler}"), Identity(site=SITE, issuer="RIS", value=filler))
+    return replace(order(), **{"placer": numbers[0], "filler": numbers[1], **changes})
 
 
 READ: tuple[Input, ...] = (ordered(), completed(), predicted())

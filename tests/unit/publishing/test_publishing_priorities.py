@@ -1,13 +1,15 @@
 """What publishing decides to ask of the RIS: told as histories, asserted on what is to be sent."""
 
+from dataclasses import replace
+
 import hl7
 import pytest
 from examples.publishing import answered, joined, signed, triaged
-from examples.shared import completed, ordered, predicted
+from examples.shared import completed, order, ordered, predicted
 
 from radloop.kit.flow import Input
 from radloop.standards.hl7.write import control_id
-from tests.unit.publishing.story import READ, Story, opened, order_of
+from tests.unit.publishing.story import READ, Story, opened, order_of, second
 
 LIFTED: tuple[Input, ...] = (*READ, triaged())
 
@@ -86,6 +88,14 @@ def test_an_undone_join_reaches_the_ris() -> None:
     """The order of the wrong join gets its own priority back."""
     story = Story().hear(completed(), predicted(), joined(), triaged(), joined(undone=True, revision=3))
     assert story.priorities == ["asap", "routine"]
+
+
+def test_an_undo_is_not_asked_for_an_order_that_was_cancelled_while_another_speaks_for_the_case() -> None:
+    """The order that was raised is known for what it is, whichever leads."""
+    raised = replace(ordered("gone", 100, "changed", 2), order=second(priority="routine"), other_orders=(order(status="cancelled"),))
+    story = Story().hear(*LIFTED, raised, triaged(2, lifted=False, code="R", undone=True))
+    assert story.priorities == ["asap"]
+    assert story.said[-1].reason == "the order is complete or cancelled"
 
 
 def test_an_undo_in_flight_behind_its_lift_still_goes() -> None:

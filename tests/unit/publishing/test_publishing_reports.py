@@ -9,8 +9,9 @@ from examples.publishing import FOUND, OTHER, answered, joined, signed, triaged,
 from examples.shared import CASE, completed, ordered, predicted
 
 from radloop.kit.flow import DeliveryAnswered, Input, Reject, Skip
+from radloop.standards.fhir.lookup import Lookup
 from radloop.standards.fhir.values import resource_id
-from tests.unit.publishing.story import READ, ROUTES, Story, opened, resources, statuses
+from tests.unit.publishing.story import READ, ROUTES, Story, opened, resources, second, statuses
 
 
 def test_a_matched_read_case_is_published_once_with_what_the_ehr_knows() -> None:
@@ -145,6 +146,68 @@ def test_a_merged_patient_is_looked_up_anew() -> None:
     story = Story().hear(*READ, merged)
     assert [delivery.kind for delivery in story.sent] == ["look-up", "report", "look-up", "report"]
     assert b"EX-0002" in story.sent[2].body
+
+
+def numbers_of(report: dict[str, Any]) -> list[str]:
+    """By which numbers a report names its orders."""
+    return [one["identifier"]["value"] for one in report["basedOn"]]
+
+
+def test_a_report_names_every_order_of_its_case() -> None:
+    """What several orders asked for is answered for all of them, however the EHR finds them; a cancelled one is not named."""
+    gone = second("FL-3", status="cancelled")
+    story = Story().hear(replace(ordered(), other_orders=(second(), gone)), completed(), predicted())
+    assert numbers_of(story.reports[-1]) == ["PL-1", "PL-of-FL-2"]
+    observation = next(one for one in resources(story.sent[-1]) if one["resourceType"] == "Observation")
+    assert observation["basedOn"] == story.reports[-1]["basedOn"]
+
+
+def test_an_order_that_comes_later_is_added_and_one_that_is_cancelled_is_taken_away() -> None:
+    """The report follows the case's orders; it stays one report."""
+    more = replace(ordered("more", 70, "changed", 2), other_orders=(second(accession=None),))
+    less = replace(ordered("less", 80, "changed", 3), other_orders=(second(accession=None, status="cancelled"),))
+    story = Story().hear(*READ, more, less)
+    assert [numbers_of(report) for report in story.reports] == [["ACC-EX-1"], ["ACC-EX-1", "PL-of-FL-2"], ["ACC-EX-1"]]
+    assert len({report["id"] for report in story.reports}) == 1
+
+
+def test_which_order_speaks_for_the_case_changes_no_report() -> None:
+    """A second order that is more urgent leads the case from now on: the EHR was told of both, and is not told again."""
+    first = replace(ordered(), other_orders=(second(),))
+    flipped = replace(ordered("flipped", 70, "changed", 2), order=second(priority="asap"), other_orders=(ordered().order,))
+    story = Story().hear(first, completed(), predicted(), flipped)
+    assert len(story.reports) == 1
+
+
+def test_an_order_joined_to_a_study_brings_its_siblings() -> None:
+    """They are named when they come with a join, and gone when it is undone."""
+    came = replace(joined(), other_orders=(second(),))
+    story = Story().hear(replace(completed(), matched=False), predicted(), came)
+    assert numbers_of(story.reports[-1]) == ["PL-1", "PL-of-FL-2"]
+    assert story.case is not None
+    undone = story.hear(replace(joined(undone=True, revision=3), other_orders=(second(),))).case
+    assert undone is not None
+    assert undone.orders == ()
+
+
+def test_two_orders_that_are_one_request_at_the_ehr_are_named_once() -> None:
+    """A reference is not repeated."""
+    story = Story(answers=False).hear(replace(ordered(), other_orders=(second(),)), completed(), predicted())
+    asked = story.waiting.pop()
+    found = Lookup.read(asked.body)
+    one_request = replace(found, orders=tuple(replace(order, id="s-1") for order in found.orders))
+    story.hear(answered(asked, answer=one_request.write())).deliver()
+    assert len(found.orders) == 2
+    assert [one["reference"] for one in story.reports[-1]["basedOn"]] == ["ServiceRequest/s-1"]
+
+
+def test_a_readers_correction_after_the_signature_goes_although_the_orders_changed() -> None:
+    """It corrects what the reader said, and leaves the rest of the report as it stands."""
+    more = replace(ordered("more", 130, "changed", 2), other_orders=(second(),))
+    story = Story().hear(*READ, signed(), more, verdict("refine", seconds=140))
+    assert statuses(story) == ["partial", "partial"]
+    assert story.sent[-1].kind == "correction"
+    assert story.reports[1]["basedOn"] == story.reports[0]["basedOn"]
 
 
 def test_the_order_that_moved_away_leaves_its_old_case() -> None:

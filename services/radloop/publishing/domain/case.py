@@ -69,6 +69,7 @@ class Triage:
 class Case:
     """The facts first; below them what was said outside, which depends on when they came.
 
+    `order` speaks for the case, whose priority the RIS may be asked to change; `other_orders` are the rest it answers.
     `said` is the report as last decided, `standing` as the EHR last took it; `withheld` names the reading whose report was
     not sent any more; `stands` says whether anything of ours may be at the EHR; `references` is what the EHR answered when
     it was last asked, `looked_for` the report it was asked for, `looking` whether it is being asked now.
@@ -77,6 +78,7 @@ class Case:
     case_id: str
     site: str = ""
     order: Order | None = None
+    other_orders: tuple[Order, ...] = ()
     patient: Patient | None = None
     order_revision: int = -1
     joined: bool | None = None
@@ -106,6 +108,12 @@ class Case:
         return self.order is not None and self.order.status == "cancelled"
 
     @property
+    def orders(self) -> tuple[Order, ...]:
+        """The orders that a report answers: those not cancelled, in the order of their numbers, whichever speaks for the case."""
+        known = (self.order, *self.other_orders) if self.order else ()
+        return tuple(sorted((one for one in known if one.status != "cancelled"), key=_number))
+
+    @property
     def matched(self) -> bool:
         """Whether study and order belong together, as a join or its undoing said last, else the study's completion."""
         if self.joined is not None:
@@ -126,11 +134,13 @@ class Case:
         """Whether a reader says that the present reading is wrong."""
         return self.answer is not None and self.answer.kind == "reject"
 
-    def ordered(self, order: Order | None, patient: Patient | None, order_revision: int) -> Self:
-        """Take what is said of the order, unless something later is known."""
+    def ordered(
+        self, order: Order | None, others: tuple[Order, ...], patient: Patient | None, order_revision: int,
+    ) -> Self:
+        """Take what is said of the orders, unless something later is known."""
         if order_revision <= self.order_revision:
             return self
-        return replace(self, order=order, patient=patient, order_revision=order_revision)
+        return replace(self, order=order, other_orders=others, patient=patient, order_revision=order_revision)
 
     def read(self, prediction: Prediction, identity: str) -> Self:
         """Take a prediction, unless a later one is known."""
@@ -153,3 +163,9 @@ class Case:
     def withdrawn(self, verdict_id: str) -> Self:
         """Take a verdict back, should it even be still on its way."""
         return replace(self, taken_back=tuple(sorted({*self.taken_back, verdict_id})))
+
+
+def _number(order: Order) -> tuple[str, ...]:
+    """By what orders of one case are sorted: it never changes, as their priorities do."""
+    named = (order.filler, order.placer, order.accession)
+    return tuple(part for one in named for part in ((one.issuer, one.value) if one else ("", "")))

@@ -103,10 +103,10 @@ def message(to: Interface, key: str, at: datetime, raised: Raised, word: str, re
 
 
 def _same_order(case: Case) -> common.Order | None:
-    """Return the order that was raised as it is now, None where the case has another one or none."""
-    now, then = case.order, case.raised.order if case.raised else None
-    same = now is not None and then is not None and (now.placer, now.filler) == (then.placer, then.filler)
-    return now if same else None
+    """Return the order that was raised as it is now, also where another one speaks for the case; None where it is gone."""
+    then = case.raised.order if case.raised else None
+    now = (case.order, *case.other_orders) if case.order and then else ()
+    return next((one for one in now if then and (one.placer, one.filler) == (then.placer, then.filler)), None)
 
 
 def _identity(identity: common.Identity | None) -> model.Identity | None:

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import datetime
 
-from radloop.events.common import Identity
+from radloop.events.common import Identity, Order
 from radloop.events.prediction import FindingScore
 from radloop.publishing.domain.case import Case, Reading, Verdict
-from radloop.publishing.domain.said import Said
+from radloop.publishing.domain.said import Numbers, Said
 from radloop.standards import codes
 from radloop.standards.fhir.lookup import Lookup
 from radloop.standards.fhir.values import Answer, CaseResult, FindingResult, Identifier, Named, study_identifier, system_of
@@ -29,9 +29,7 @@ def wanted(case: Case) -> Said | None:
     fresh = _fresh(case)
     if fresh is None or (case.said is None and not _open(case)):
         return None
-    if case.signed and not edits(case.said, fresh):
-        return None
-    return replace(fresh, withdrawn=reason)
+    return _corrected(case.said, fresh) if case.signed else replace(fresh, withdrawn=reason)
 
 
 def withheld(case: Case) -> Said | None:
@@ -73,13 +71,12 @@ def edits(said: Said | None, fresh: Said) -> bool:
 
 
 def question(said: Said, systems: dict[str, str]) -> Lookup:
-    """Ask for the EHR's own resources by the identifiers that the order and the images bear."""
-    numbers = ((said.accession, "ACSN"), (said.placer, "PLAC"), (said.filler, "FILL"))
-    named = tuple(_identifier(one, kind, systems) for one, kind in numbers if one)
+    """Ask for the EHR's own resources by the identifiers that the orders and the images bear."""
+    named = tuple(_named(one, said.orders, systems) for one in said.orders)
     accession = (_identifier(said.accession, "ACSN", systems),) if said.accession else ()
     return Lookup(
         patient=Named("Patient", (_identifier(said.patient, "MR", systems),)),
-        orders=(Named("ServiceRequest", named),) if named else (),
+        orders=tuple(Named("ServiceRequest", identifiers) for identifiers in named if identifiers),
         study=Named("ImagingStudy", (study_identifier(said.study_uid), *accession)),
     )
 
@@ -94,6 +91,13 @@ def result(case: Case, said: Said, references: Lookup, recorded: datetime) -> Ca
     )
 
 
+def _corrected(said: Said | None, fresh: Said) -> Said | None:
+    """What the report of a signed case may still become: as it stands, but for what a reader says of the same reading."""
+    if said is None or said.withdrawn or said.reading_id != fresh.reading_id:
+        return None
+    return replace(said, findings=fresh.findings, reader=fresh.reader)
+
+
 def _open(case: Case) -> bool:
     return case.matched and not case.signed and not case.cancelled
 
@@ -104,10 +108,11 @@ def _fresh(case: Case) -> Said | None:
         return None
     answer = case.answer
     edited = answer if answer and answer.kind == "refine" else None
+    first, *others = (_numbers(one) for one in case.orders or (order,))
     return Said(
         reading_id=reading.id, revision=reading.revision, model=reading.model, version=reading.version,
-        read_at=reading.read_at, patient=patient.id, accession=order.accession, placer=order.placer,
-        filler=order.filler, study_uid=images.study_uid, study_date=images.study_date, body_part=images.body_part,
+        read_at=reading.read_at, patient=patient.id, accession=first.accession, placer=first.placer,
+        filler=first.filler, others=tuple(others), study_uid=images.study_uid, study_date=images.study_date, body_part=images.body_part,
         findings=tuple(_finding(score, case, reading, edited) for score in reading.findings),
         reader=answer.reader if answer and answer.kind in {"refine", "reject"} else "",
     )
@@ -133,6 +138,18 @@ def _model_says(score: FindingScore, case: Case, reading: Reading) -> tuple[Answ
     if triage and triage.abstained and triage.prediction_id == reading.id:
         return "indeterminate", f"Abstained: {', '.join(triage.guards) or 'triage held the case in its place'}."
     return ("positive" if score.positive else "negative"), ""
+
+
+def _numbers(order: Order) -> Numbers:
+    return Numbers(accession=order.accession, placer=order.placer, filler=order.filler)
+
+
+def _named(order: Numbers, orders: tuple[Numbers, ...], systems: dict[str, str]) -> tuple[Identifier, ...]:
+    """Name an order by its accession number first, unless another order of the case bears the same one."""
+    shared = sum(one.accession == order.accession for one in orders) > 1
+    accession, own = ((order.accession, "ACSN"),), ((order.placer, "PLAC"), (order.filler, "FILL"))
+    numbers = own + accession if shared else accession + own
+    return tuple(_identifier(one, kind, systems) for one, kind in numbers if one)
 
 
 def _identifier(identity: Identity, kind: str, systems: dict[str, str]) -> Identifier:

@@ -8,10 +8,20 @@ from radloop.standards.fhir.values import FindingResult
 
 
 @dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """By which numbers an order is known."""
+
+    accession: Identity | None
+    placer: Identity | None
+    filler: Identity | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Said:
     """The content of a report, so that what would say the same again is not sent.
 
-    `withdrawn` is the reason why it is entered in error, empty while it stands; `reader` whose act made it so.
+    Accession, placer and filler are the first order's, `others` those of the rest that the case answers. `withdrawn` is the
+    reason why it is entered in error, empty while it stands; `reader` whose act made it so.
     """
 
     reading_id: str
@@ -27,8 +37,14 @@ class Said:
     study_date: str
     body_part: str
     findings: tuple[FindingResult, ...]
+    others: tuple[Numbers, ...] = ()
     reader: str = ""
     withdrawn: str = ""
+
+    @property
+    def orders(self) -> tuple[Numbers, ...]:
+        """The numbers of every order that the report answers."""
+        return (Numbers(accession=self.accession, placer=self.placer, filler=self.filler), *self.others)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,7 +85,7 @@ def report(result: CaseResult) -> Json:
         "resourceType": "DiagnosticReport",
         "id": own,
         "identifier": [{"system": OWN_IDENTIFIERS, "value": own}],
-        "basedOn": [reference(order) for order in result.orders],
+        "basedOn": based_on(result),
         "status": "entered-in-error" if result.withdrawn else "partial",
         "category": [concept(RADIOLOGY)],
         "code": concept(AI_RESULTS),
@@ -108,7 +108,7 @@ def observation(result: CaseResult, finding: FindingResult) -> Json:
         "resourceType": "Observation",
         "id": own,
         "identifier": [{"system": OWN_IDENTIFIERS, "value": own}],
-        "basedOn": [reference(order) for order in result.orders],
+        "basedOn": based_on(result),
         "status": "entered-in-error" if result.withdrawn else "preliminary",
         "category": [concept(IMAGING)],
         "code": concept(finding.code),
@@ -183,6 +183,14 @@ def conclusion(result: CaseResult) -> str:
         for finding in result.findings
     )
     return f"AI result, not a radiologist's report. {said}. Model {result.model} version {result.version}."
+
+
+def based_on(result: CaseResult) -> list[Json]:
+    """Refer to the orders, each once: two of the hospital's may be one request at the EHR."""
+    once: dict[object, Json] = {}
+    for order in result.orders:
+        once.setdefault(order.id or order.identifiers, reference(order))
+    return list(once.values())
 
 
 def reference(named: Named) -> Json:
