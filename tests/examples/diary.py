@@ -126,7 +126,7 @@ class Here:
             on(DeliveryAnswered, answered, keeps=Diary), on_timer("ring", rung, keeps=Diary), on(JobEnded, job_ended, keeps=Diary),
         )
         self.runner = Runner(self.store, routes, Wire(), CLOCK)
-        self.broker = Broker(bootstrap)
+        self.broker = Broker(bootstrap, bells=str(folder / "bells"))
         self.workers: list[Any] = []
 
     def start(self, *workers: Any) -> None:

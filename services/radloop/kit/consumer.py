@@ -14,6 +14,7 @@ from typing import Any
 from kafka import KafkaConsumer, OffsetAndMetadata
 from kafka.errors import KafkaError
 
+from radloop.kit.bell import Bell
 from radloop.kit.clock import Clock
 from radloop.kit.codec import EventCodec
 from radloop.kit.errors import Permanent, Transient
@@ -28,8 +29,13 @@ log = logging.getLogger(__name__)
 PARK_AFTER_S = 10.0
 LANES = 4
 JOIN_S = 15.0
-IDLE_S = 0.03
+HELD_MS = 250
+"""How long a broker may hold an empty fetch."""
+UNHELD_MS, RUNG_MS = 2, 50
+"""For a broker that does not: not 0, or a member never gets through joining its group; longer where something is there."""
+IDLE_S, JOINING_S = 0.2, 0.02
 COMMIT_MS = 10_000
+MOST = 200
 
 
 class Consumer:
@@ -40,10 +46,10 @@ class Consumer:
         self._topics = tuple(sorted({events.topic(kind) for kind in runner.hears()}))
         self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="lane")
         self._line = Line(broker.bootstrap)
+        self._bell = Bell(broker.bells, runner.store.room, instance) if broker.bells else None
         self._kafka: KafkaConsumer | None = None
         self._seen_partitions: set[Any] = set()
         self._joined = False
-        self._quiet_s = 0.0
         self._join_by = 0.0
         self.worker = Worker("consumer", self._turn)
         self.parked = Worker("parked", self._try_parked)
@@ -61,6 +67,8 @@ class Consumer:
         self._pool.shutdown(wait=True)
         self._close()
         self._line.close()
+        if self._bell:
+            self._bell.close()
 
     @property
     def ready(self) -> str:
@@ -78,10 +86,7 @@ class Consumer:
                 self._line.was_cut()  # from here on it must hold
                 self._kafka = self._broker.consumer(self._runner.store.room, self._instance, self._topics)
                 self._join_by = self._clock.monotonic() + JOIN_S
-            # Not a long poll: a broker that answers empty fetches at once would keep us, and itself, busy for nothing.
-            # Not 0 either: with no time at all a member never gets through joining its group.
-            polled = self._kafka.poll(timeout_ms=2, max_records=200)
-            self._quiet_s = 0.0 if polled else min(IDLE_S, max(0.005, 2 * self._quiet_s))
+            polled = self._poll(self._kafka)
             # A member without partitions (more members than partitions) counts as joined after a while.
             self._joined = self._joined or bool(self._kafka.assignment()) or self._clock.monotonic() > self._join_by
             if polled:
@@ -96,7 +101,16 @@ class Consumer:
         finally:
             if not settled:
                 self._close()  # whatever it was: what was read and not settled is read again
-        return self._quiet_s
+        return 0.0
+
+    def _poll(self, kafka: KafkaConsumer) -> dict[Any, list[Any]]:
+        """Return what is new, waiting a little for it: at the broker where it holds a fetch, else for the bell."""
+        if self._bell is None:
+            return dict(kafka.poll(timeout_ms=HELD_MS, max_records=MOST))
+        polled = kafka.poll(timeout_ms=UNHELD_MS, max_records=MOST)
+        if not polled and self._bell.wait(IDLE_S if kafka.assignment() else JOINING_S):
+            polled = kafka.poll(timeout_ms=RUNG_MS, max_records=MOST)
+        return dict(polled)
 
     def _commit(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Commit what was settled, and that alone: partitions may have come and gone meanwhile."""

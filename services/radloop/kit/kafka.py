@@ -64,6 +64,8 @@ class Broker:
     user: str = ""
     password: str = ""
     ca_file: str = ""
+    bells: str = ""
+    """A folder for `kit.bell`, where this broker does not hold empty fetches (the embedded one); empty where it does."""
 
     def options(self) -> dict[str, Any]:
         """Return kafka-python's options."""
@@ -93,7 +95,7 @@ class Broker:
             consumer = KafkaConsumer(
                 **self.options(), group_id=group, group_instance_id=f"{group}-{instance}", client_id=f"{group}-{instance}",
                 enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=200, session_timeout_ms=10_000,
-                heartbeat_interval_ms=2_000, fetch_max_wait_ms=100, max_partition_fetch_bytes=4_000_000,
+                heartbeat_interval_ms=2_000, fetch_max_wait_ms=200, max_partition_fetch_bytes=4_000_000,
             )
             consumer.subscribe(list(names))
         except (KafkaError, ValueError) as away:

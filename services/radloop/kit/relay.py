@@ -12,8 +12,9 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from radloop.kit import telemetry
+from radloop.kit.bell import ring
 from radloop.kit.errors import Transient
-from radloop.kit.kafka import Broker
+from radloop.kit.kafka import Broker, topics
 from radloop.kit.leader import Leader
 from radloop.kit.line import Line
 from radloop.kit.store import Store
@@ -120,9 +121,12 @@ class Relay:
         failed = False
         while queues and not failed:
             taken = self._send_wave([queue.popleft() for queue in queues.values()])
+            if self._broker.bells:
+                ring(self._broker.bells, {room for topic, _ in queues for room in topics()[topic].heard_by})
             failed = len(taken) < len(queues)
             queues = defaultdict(deque, {key: queue for key, queue in queues.items() if queue})
             with self._store.connection() as connection:
+                connection.execute("set local synchronous_commit = off")  # a lost mark only means a repeat, which is absorbed
                 connection.execute("update outbox set sent_at = clock_timestamp() where id = any(%s)", (taken,))
         if failed:
             raise Transient("kafka did not take every event")

@@ -27,6 +27,7 @@ class RoomSettings(BaseModel):
     kafka_user: str = ""
     kafka_password: SecretStr = SecretStr("")
     kafka_ca_file: str = ""
+    kafka_bells: str = ""
 
     @classmethod
     def load(cls, room: str) -> Self:
@@ -50,6 +51,7 @@ class RoomSettings(BaseModel):
         return Broker(
             bootstrap=self.kafka, security=self.kafka_security, mechanism=self.kafka_mechanism, user=self.kafka_user,
             password=self.kafka_password.get_secret_value(), ca_file=self.kafka_ca_file,
+            bells=self.kafka_bells,
         )
 
 

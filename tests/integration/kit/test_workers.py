@@ -11,6 +11,7 @@ from examples.shared import SITE
 
 from radloop.events.wire import Wire
 from radloop.kit import consumer as consumer_module
+from radloop.kit.bell import Bell, ring
 from radloop.kit.consumer import Consumer
 from radloop.kit.deliveries import Check, Deliveries
 from radloop.kit.jobs import Progress, run_job
@@ -41,6 +42,38 @@ def test_an_event_travels_from_outbox_to_handler_once_and_in_order(here: Here, d
         wait_until(lambda: here.count("outbox", "sent_at is null") == 0, 10)
     finally:
         other.stop()
+
+
+def test_who_hears_a_topic_is_rung_when_something_was_sent(here: Here) -> None:
+    """The relay rings the rooms that hear what the broker has taken, and no other."""
+    hears, other = Bell(here.broker.bells, "triage", "0"), Bell(here.broker.bells, "cli", "0")
+    assert not hears.wait(0)
+    assert not other.wait(0)
+    here.runner.submit(command("c", event=order(str(uuid.uuid4()), 1)))
+    here.start(Relay(here.store, here.broker))
+    assert hears.wait(30)
+    assert not other.wait(0)
+    hears.close()
+    other.close()
+
+
+def test_a_rung_consumer_does_not_wait_for_its_next_look(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a broker that does not hold fetches a consumer looks seldom, and at once when it is rung."""
+    consumer = Consumer(here.runner, Wire(), here.broker, "0", CLOCK)
+    here.start(consumer, Relay(here.store, here.broker))
+    wait_until(lambda: not consumer.ready, 30)
+    monkeypatch.setattr(consumer_module, "IDLE_S", 600.0)
+    case = str(uuid.uuid4())
+    here.runner.submit(command("c", event=order(case, 1)))
+    wait_until(lambda: here.count("outbox", "sent_at is null") == 0, 10)
+
+    def heard() -> bool:
+        ring(here.broker.bells, (here.store.room,))
+        return here.lines(case) == ("order 1",)
+
+    wait_until(heard, 30)
+    monkeypatch.undo()
+    ring(here.broker.bells, (here.store.room,))
 
 
 def test_a_parked_case_holds_nobody_else_and_keeps_its_order(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

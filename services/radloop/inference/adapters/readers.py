@@ -24,7 +24,6 @@ from radloop.kit.worker import Worker, back_off
 log = logging.getLogger(__name__)
 
 _IDLE_S = 1.0
-_COURTESY_S = 0.02
 _TAKES = 5
 _LONGEST_DELAY_S = 10.0
 
@@ -76,21 +75,18 @@ class Readers:
         """Take a reading somebody waits for."""
         taken = self._queue.take(URGENT)
         if taken is None:
-            self._calm.set()
             return _IDLE_S
         self._calm.clear()
         try:
             return self._see_through(taken)
         finally:
             self._calm.set()
+            self.wake()
 
     def _turn(self) -> float:
         """Take any reading; while an urgent one is being read, only another urgent one."""
-        calm = self._calm.is_set()
-        taken = self._queue.take(len(CLASSES) if calm else URGENT)
-        if taken is None:
-            return _IDLE_S if calm else _COURTESY_S
-        return self._see_through(taken)
+        taken = self._queue.take(len(CLASSES) if self._calm.is_set() else URGENT)
+        return _IDLE_S if taken is None else self._see_through(taken)
 
     def _see_through(self, taken: Taken) -> float:
         """Read, and end the reading or put it back; return at once for the next."""

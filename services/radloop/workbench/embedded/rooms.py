@@ -53,6 +53,8 @@ def environment(seats: tuple[Seat, ...], addresses: Mapping[str, str], blobs: Pa
     told = {
         "RADLOOP_POSTGRES": addresses["postgres"],
         "RADLOOP_KAFKA": addresses["kafka"],
+        # In the rooms' working folder: however long the home's path is, a socket's may have 107 characters.
+        "RADLOOP_KAFKA_BELLS": "" if options.kafka else "bells",
         "RADLOOP_BLOBS": str(blobs),
         "RADLOOP_SITE": options.site,
         "RADLOOP_TRITON": addresses["triton"],
