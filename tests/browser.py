@@ -104,6 +104,9 @@ class Reader:
         return [said for said in logged if "409" not in said and "willReadFrequently" not in said]
 
     def screenshot(self, name: str) -> None:
-        """Keep what the page looks like."""
+        """Keep what the page looks like once nothing slides any more."""
+        self.until(lambda: self.driver.execute_script(
+            "return document.getAnimations().every(one => one.playState !== 'running' || !isFinite(one.effect.getComputedTiming().endTime))",
+        ))
         ARTEFACTS.mkdir(exist_ok=True)
         self.driver.save_screenshot(str(ARTEFACTS / f"{name}.png"))

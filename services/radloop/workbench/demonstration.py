@@ -110,14 +110,7 @@ class _Demo:
         print(json.dumps({"figures": self.counted}), flush=True)
 
     def _start(self, ehr: str, ris_port: int) -> Stack:
-        settings = {
-            "RADLOOP_PUBLISHING_EHR": ehr,
-            "RADLOOP_PUBLISHING_RIS": f"127.0.0.1:{ris_port}",
-            "RADLOOP_INGESTION_QUIET_SECONDS": _QUIET_SECONDS,
-            "RADLOOP_INGESTION_ISSUER": "SIMHOSP",
-            "RADLOOP_TRIAGE_POLICY": str(_policy(self.home)),
-        }
-        stack = Stack(self.home, Options(usual_ports=not self.args.free_ports, settings=settings))
+        stack = Stack(self.home, Options(usual_ports=not self.args.free_ports, settings=settings(self.home, ehr, ris_port)))
         self.closing.callback(stack.stop)
         with Display() as display:
             stack.start(display)
@@ -184,6 +177,17 @@ class _Demo:
         if self.args.pool >= FULL_POOL and self.args.studies >= FULL_STUDIES:
             return Required(labels_asked=labels)
         return Required(labels_asked=labels, priority_changes=None, releases=None, auc_gain=None)
+
+
+def settings(home: Path, ehr: str, ris_port: int) -> dict[str, str]:
+    """Return the rooms' settings in this home: the simulated hospital's addresses and issuer, a short quiet period, the demo's policy."""
+    return {
+        "RADLOOP_PUBLISHING_EHR": ehr,
+        "RADLOOP_PUBLISHING_RIS": f"127.0.0.1:{ris_port}",
+        "RADLOOP_INGESTION_QUIET_SECONDS": _QUIET_SECONDS,
+        "RADLOOP_INGESTION_ISSUER": "SIMHOSP",
+        "RADLOOP_TRIAGE_POLICY": str(_policy(home)),
+    }
 
 
 def _share(wanted: int, pool: int) -> int:

@@ -1,0 +1,55 @@
+"""The small demo, played once for all tests that look at what it left: its home stays until the last of them is over."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from radloop.workbench.demo import DATA
+from radloop.workbench.hospital.sources import KERMANY, Source, open_source
+from tests.integration.embedded_peers import home_of_its_own
+
+STUDIES, POOL, SEED, MINUTES = 12, 100, 7, 15
+
+
+@dataclass(frozen=True)
+class Played:
+    """A demo that was played: where its state lives, on what, and what the command said."""
+
+    home: Path
+    data: Path | None
+    said: subprocess.CompletedProcess[str]
+
+    @property
+    def figures(self) -> Mapping[str, float]:
+        """Return the figures of its last line."""
+        figures: Mapping[str, float] = json.loads(self.said.stdout.splitlines()[-1])["figures"]
+        return figures
+
+    def source(self) -> Source:
+        """Return where its images came from."""
+        return open_source(self.data, SEED)
+
+
+def data() -> Path:
+    """Return the folder of radiographs, which may have none."""
+    return Path(os.environ.get("RADLOOP_DATA") or DATA)
+
+
+@pytest.fixture(scope="session")
+def played(request: pytest.FixtureRequest) -> Iterator[Played]:
+    """Play the small demo on radiographs or on phantoms, as a stranger does."""
+    phantoms = request.param == "phantoms"
+    if not phantoms and not (data() / KERMANY / "labels.csv").is_file():
+        pytest.skip("RADLOOP_DATA has no radiographs")
+    with home_of_its_own() as home:
+        program = [sys.executable, "-m", "radloop.cli.main", "demo", "--studies", str(STUDIES), "--pool", str(POOL)]
+        yield Played(home, None if phantoms else data(), subprocess.run(
+            [*program, "--seed", str(SEED), "--exit", "--json", "--free-ports", "--home", str(home), *(["--phantoms"] if phantoms else [])],
+            capture_output=True, text=True, check=False, timeout=60 * MINUTES,
+        ))
