@@ -11,6 +11,7 @@ from tests.unit.inference.doubles import Queue, Server, taken
 from radloop.inference.adapters.loading import Loaded
 from radloop.inference.adapters.readers import Readers
 from radloop.inference.adapters.triton import DeadStubError
+from radloop.inference.domain.case import CLASSES, URGENT
 from radloop.inference.domain.model import Model
 from radloop.inference.handlers import AbandonReading, ReadStudy
 from radloop.kit.clock import SystemClock
@@ -37,7 +38,7 @@ class Runner:
 def turn(queue: Queue, runner: Runner, *, urgent: bool = False) -> float:
     """Let one reader take one turn."""
     readers = Readers(queue, runner, SystemClock(), 1)
-    return readers._urgent_turn() if urgent else readers._turn()
+    return readers._turn(URGENT) if urgent else readers._turn()
 
 
 def test_a_reading_is_handed_over_as_a_command_named_by_it() -> None:
@@ -56,8 +57,9 @@ def test_the_urgent_reader_takes_only_what_somebody_waits_for() -> None:
     assert turn(queue, Runner()) == 0
 
 
-def test_others_begin_nothing_that_can_wait_while_an_urgent_one_is_read() -> None:
-    """The processor is the STAT's."""
+@pytest.mark.parametrize("below", [URGENT, len(CLASSES)])
+def test_others_begin_nothing_that_can_wait_while_an_urgent_one_is_read(below: int) -> None:
+    """The processor is the STAT's, whichever reader took it."""
     queue = Queue(taken(rank=0), taken("reading-2", rank=3))
     readers: Readers
 
@@ -66,7 +68,7 @@ def test_others_begin_nothing_that_can_wait_while_an_urgent_one_is_read() -> Non
         return Outcome(kind="recorded")
 
     readers = Readers(queue, submit, SystemClock(), 1)
-    readers._urgent_turn()
+    readers._turn(below)
     assert queue.ended == [("reading-1", "recorded")]
     readers._turn()
     assert queue.ended[0][0] == "reading-1"

@@ -1,7 +1,7 @@
 """The readers: threads that take the most urgent reading, look, and hand the result to the runner as a command.
 
-One of them takes only what somebody waits for, so that a STAT never waits for a backfill to end; while it reads, the
-others begin nothing that can wait, and leave it the processor. A reading that ends its process is counted by its takes;
+One of them takes only what somebody waits for, so that a STAT never waits for a backfill to end; while anything urgent is
+being read, nothing that can wait is begun: the processor is the patient's who waits. A reading that ends its process is counted by its takes;
 one that fails in a way nobody foresaw is tried five times by the runner. Either way the study says in the end that it was
 not read.
 """
@@ -49,10 +49,10 @@ class Readers:
 
     def __init__(self, queue: Queue, submit: Callable[[Command], Outcome], clock: Clock, others: int) -> None:
         self._queue, self._submit, self._clock = queue, submit, clock
-        self._calm = threading.Event()
-        self._calm.set()
+        self._taking = threading.Lock()
+        self._urgent = 0
         self._workers = (
-            Worker("reader-urgent", self._urgent_turn),
+            Worker("reader-urgent", lambda: self._turn(URGENT)),
             *(Worker(f"reader-{number}", self._turn) for number in range(1, others + 1)),
         )
 
@@ -71,22 +71,21 @@ class Readers:
         for worker in self._workers:
             worker.wake()
 
-    def _urgent_turn(self) -> float:
-        """Take a reading somebody waits for."""
-        taken = self._queue.take(URGENT)
+    def _turn(self, below: int = len(CLASSES)) -> float:
+        """Take a reading of a rank below this, and while an urgent one is being read, only another urgent one."""
+        with self._taking:  # all are woken at once: nobody may begin what can wait before it is known what cannot
+            taken = self._queue.take(URGENT if self._urgent else below)
+            urgent = taken is not None and taken.rank < URGENT
+            self._urgent += urgent
         if taken is None:
             return _IDLE_S
-        self._calm.clear()
         try:
             return self._see_through(taken)
         finally:
-            self._calm.set()
-            self.wake()
-
-    def _turn(self) -> float:
-        """Take any reading; while an urgent one is being read, only another urgent one."""
-        taken = self._queue.take(len(CLASSES) if self._calm.is_set() else URGENT)
-        return _IDLE_S if taken is None else self._see_through(taken)
+            if urgent:
+                with self._taking:
+                    self._urgent -= 1
+                self.wake()
 
     def _see_through(self, taken: Taken) -> float:
         """Read, and end the reading or put it back; return at once for the next."""
