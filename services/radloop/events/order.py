@@ -36,3 +36,13 @@ class CaseJoined(Event):
     order_revision: int
     undone: bool = False
     other_orders: tuple[Order, ...] = ()
+
+    @property
+    def has_order(self) -> bool:
+        """Whether the order is now with the case that this is said to: the study's when joined, the order's own when undone."""
+        return (self.subject == self.study_case) != self.undone or self.study_case == self.order_case
+
+    @property
+    def moved_away(self) -> bool:
+        """Whether the case that this is said to gave its order to the study's case, and has nothing left to be read."""
+        return self.subject != self.study_case and not self.undone

@@ -65,10 +65,8 @@ def join(event: CaseJoined, case: Case | None, policy: Policy) -> Decision[Case]
     case = case or Case(case_id=event.subject)
     if event.order_revision <= case.order_revision:
         return Skip("superseded by a newer order")
-    has_order = (event.subject == event.study_case) != event.undone or event.study_case == event.order_case
-    moved_away = event.subject != event.study_case and not event.undone
-    known = case.prioritised(event.order.priority if has_order else "routine", event.order_revision)
-    cancelled = moved_away or (has_order and event.order.status == "cancelled")
+    known = case.prioritised(event.order.priority if event.has_order else "routine", event.order_revision)
+    cancelled = event.moved_away or (event.has_order and event.order.status == "cancelled")
     return settle(event, replace(known, site=event.site, cancelled=cancelled), policy)
 
 

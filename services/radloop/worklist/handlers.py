@@ -46,12 +46,13 @@ def take_order(event: OrderRecorded, case: Case | None) -> Decision[Case]:
 def join(event: CaseJoined, case: Case | None) -> Decision[Case]:
     """A study found its order, or a wrong join was undone: the order is here, or gone."""
     case = _known(event, case)
-    of_study = event.subject == event.study_case
-    here = of_study != event.undone
-    if of_study and (case.join is None or event.order_revision > case.join.order_revision):
-        case = replace(case, join=Join(joined=here, order_revision=event.order_revision))
+    newer = case.join is None or event.order_revision > case.join.order_revision
+    if event.subject == event.study_case and newer:
+        case = replace(case, join=Join(joined=event.has_order, order_revision=event.order_revision))
     if case.ordered is None or event.order_revision > case.ordered.order_revision:
-        ordered = Ordered(order=event.order, patient=event.patient, order_revision=event.order_revision, present=here)
+        ordered = Ordered(
+            order=event.order, patient=event.patient, order_revision=event.order_revision, present=event.has_order,
+        )
         case = replace(case, ordered=ordered)
     return _keep(case)
 
