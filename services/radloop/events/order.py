@@ -40,7 +40,7 @@ class CaseJoined(Event):
     @property
     def has_order(self) -> bool:
         """Whether the order is now with the case that this is said to: the study's when joined, the order's own when undone."""
-        return (self.subject == self.study_case) != self.undone or self.study_case == self.order_case
+        return (self.subject == self.study_case) != self.undone
 
     @property
     def moved_away(self) -> bool:
