@@ -3,6 +3,7 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 
 # A Python the project runs on: 3.12 only where there is no 3.11, because Triton's stub is linked to libpython3.11.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
@@ -10,12 +11,17 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 # Only what is installed counts, not the settings of the tools below it.
 WANTED := $(shell sed '/^\[tool\./,$$d' pyproject.toml | cksum | cut -d' ' -f1)
 STAMP := .venv/.installed-$(WANTED)
+# What of pip's story is shown while it installs; all of it is in .venv/install.log.
+STEPS := -e 's/^Obtaining .*/  looking up what it needs/p' \
+  -e 's/^ *(Downloading|Using cached) ([A-Za-z0-9_.]+)-.* \(([0-9]{2,}\.[0-9] [MG]B)\).*/  \2, \3/p' \
+  -e 's/^Installing collected packages.*/  unpacking all of it (the last part, and the longest)/p'
 
 help: ## Print this
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1\t/' | expand -t 8 | sed 's/^/  make /'
 
+# Ctrl-C (130) is no error; make itself ends by the same signal, and says nothing.
 demo: venv ## Play the whole loop on this machine: orders, images, models, a reading list, a report (ARGS='--exit --json')
-	@.venv/bin/radloop demo $(ARGS)
+	@.venv/bin/radloop demo $(ARGS) || test $$? -eq 130
 
 up: venv ## Start everything here and watch over it, until Ctrl-C (ARGS='--help')
 	@.venv/bin/radloop up $(ARGS)
@@ -41,9 +47,10 @@ venv: $(STAMP) ## Create .venv, or bring it up to pyproject.toml
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "radloop needs Python 3.11 or 3.12, and none is on the PATH. Debian: apt-get install python3.11 python3.11-venv"; exit 1; }
+	@test -e $(STAMP) || echo "installing radloop into .venv (once; 1 to 4 minutes)"
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make a virtual environment. Debian: apt-get install python3-venv"; exit 1; }
-	@test -e $(STAMP) || { echo "installing radloop into .venv (once; 1 to 4 minutes)"; \
-	  .venv/bin/python -m pip install -qq --disable-pip-version-check -e '.[dev]'; }
+	@test -e $(STAMP) || .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off -e '.[dev]' 2>&1 \
+	  | tee .venv/install.log | sed -unE $(STEPS) || { tail -n 20 .venv/install.log; exit 1; }
 	@.venv/bin/python -m radloop.workbench.embedded.triton setup || echo "note: everything but the embedded Triton works without it"
 	@rm -f .venv/.installed-*; touch $@
 

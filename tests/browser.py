@@ -106,7 +106,7 @@ class Reader:
     def screenshot(self, name: str) -> None:
         """Keep what the page looks like once nothing slides any more."""
         self.until(lambda: self.driver.execute_script(
-            "return document.getAnimations().every(one => one.playState !== 'running' || !isFinite(one.effect.getComputedTiming().endTime))",
+            "return document.getAnimations().every(one => one.playState !== 'running' || one.effect.getComputedTiming().endTime > 9e9)",
         ))
         ARTEFACTS.mkdir(exist_ok=True)
         self.driver.save_screenshot(str(ARTEFACTS / f"{name}.png"))

@@ -18,6 +18,8 @@ NAMES = {
 def test_the_small_demo_holds(played: Played) -> None:
     """Exit status 0, every figure named, nothing lost or twice, and a Bundle that HAPI finds no error in (where Java is)."""
     assert played.said.returncode == 0, played.said.stdout[-4000:] + played.said.stderr[-4000:]
+    parts = ("go through the backbone", "heads are trained", "written as ONNX", "is put together", "Triton loads it")
+    assert [part for part in parts if f" {part}" not in played.said.stdout] == [], "a part of the first model was not told"
     figures = played.figures
     assert figures.keys() == NAMES
     assert (figures["studies"], figures["labels_asked"]) == (STUDIES, POOL)

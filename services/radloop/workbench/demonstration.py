@@ -6,13 +6,15 @@ import shutil
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
 from radloop.kit.clock import SystemClock
 from radloop.kit.errors import Misconfigured, RadloopError
+from radloop.retraining.adapters.plan import load_plan
+from radloop.retraining.domain.plan import GatePlan
 from radloop.workbench.display import Display
 from radloop.workbench.embedded.options import Options
 from radloop.workbench.embedded.running import running
@@ -36,6 +38,7 @@ from radloop.workbench.up import stop_signals
 
 FIRST_ROUND, SECOND_ROUND = 75, 25
 FULL_STUDIES = 60
+STOPPED = "stopped: nothing runs any more; the next demo replaces what this one left"
 _MARKER, _ASIDE = "demo.json", "before-demo-"
 _QUIET_SECONDS = "0.5"
 _POLICY = "demo-policy.yaml"
@@ -53,16 +56,35 @@ def play(args: argparse.Namespace) -> int:
             demo = _Demo(args, source, cohort, home, teller, closing)
             try:
                 status = demo.run(asked)
+            except KeyboardInterrupt:
+                teller.line("interrupted: stopping everything")
+                raise
             finally:
                 asked.set()
-        if args.json and args.exit:
+        if not args.exit:
+            teller.line(STOPPED)
+        elif args.json:
             demo.tell_figures()  # behind everything that stopping says: the last line
         return status
     except RadloopError as wrong:
+        teller.leave()
         print(f"radloop: {wrong.reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        teller.line(STOPPED)
         return 130
+
+
+def introduction(source: str, seed: int, cohort: Cohort, gate: GatePlan) -> tuple[str, ...]:
+    """Return what will be played, and why more earlier studies come than the pool has: most are there to judge, not to teach."""
+    earlier = len(cohort.pool) + len(cohort.acceptance) + len(cohort.gate)
+    return (
+        f"{source}, seed {seed}: {len(cohort.seeds)} labels to begin with, {earlier} earlier studies, a morning of {len(cohort.morning)}",
+        f"    {len(cohort.pool)} earlier studies are the pool: readers are asked about some of these (--pool)",
+        f"    {len(cohort.acceptance)} are the acceptance set: their signed reports calibrate every new version",
+        f"    {len(cohort.gate)} are the gate set: they decide on every release; however small the pool is, the change-control plan asks",
+        f"      for {gate.positives_at_least} positives and {gate.negatives_at_least} negatives",
+    )
 
 
 @dataclass
@@ -81,11 +103,8 @@ class _Demo:
         """Play all of it; stay up unless told to exit."""
         clock = SystemClock()
         books = enrol(self.args.seed, self.cohort, clock.now())
-        self.teller.line(
-            f"{self.source.name}, seed {self.args.seed}: {len(self.cohort.seeds)} seed labels, {len(books.earlier)} earlier studies"
-            f" ({len(self.cohort.acceptance)} acceptance, {len(self.cohort.pool)} pool, {len(self.cohort.gate)} gate),"
-            f" a morning of {len(books.morning)}",
-        )
+        for line in introduction(self.source.name, self.args.seed, self.cohort, load_plan().gate):
+            self.teller.line(line)
         ris = self.closing.enter_context(Ris(seed=self.args.seed))
         server = Server.start(self.home / "ehr")
         self.closing.callback(server.stop)
@@ -102,7 +121,9 @@ class _Demo:
         if not self.args.exit:
             if self.args.json:
                 self.tell_figures()
-            asked.wait()
+            with suppress(KeyboardInterrupt):  # how it is meant to end
+                asked.wait()
+            self.teller.line("stopping everything")
         return 1 if wrong else 0
 
     def tell_figures(self) -> None:

@@ -77,14 +77,13 @@ class Loop:
 
     def first_model(self, seeds: Sequence[Candidate], folder: Path) -> int:
         """Train the first model on the seed labels, hand it over for shadow, wait until it is loaded; return its version."""
-        self._teller.now(f"the first model learns from {len(seeds)} labels")
         images = prepared(self._source, seeds)
         labels = np.array([one.positive for one in seeds])
         made = first_package(
             images, labels, [f"seed-{place}" for place in range(len(seeds))], self._seed, folder,
-            trained_at=self._clock.now().isoformat(),
+            trained_at=self._clock.now().isoformat(), tell=lambda part: self._teller.part(f"the first model: {part}"),
         )
-        self._teller.now("the first model is trained; Triton takes it")
+        self._teller.part("the first model: Triton loads it")
         version = self._rooms.add_model(MODEL, package_tar(made), self._id("first model"))
         self.until(lambda: any(one[0] == version and one[2] for one in self._rooms.loaded()), 120, "the first model loads")
         return version
@@ -214,7 +213,10 @@ class Loop:
 
     def worth(self, version: int, test: Sequence[Candidate], images: NDArray[np.float32]) -> float:
         """Return a version's AUC on the test split, through Triton."""
-        return auc(through_triton(self._doors.triton, MODEL, version, images), np.array([one.positive for one in test]))
+        def tell(done: int) -> None:
+            self._teller.now(f"the test split, to measure version {version}: {done} of {len(test)} images read")
+
+        return auc(through_triton(self._doors.triton, MODEL, version, images, tell), np.array([one.positive for one in test]))
 
     def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait for a condition; a door that is away meanwhile is asked again. Raises Permanent when the time is over."""

@@ -1,6 +1,6 @@
 """The workshop: makes the very first model of a demo site, with retraining's own functions, from a handful of labels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from radloop.retraining.adapters import backbone
@@ -24,14 +24,16 @@ _INTENDED_USE = (
 
 def first_package(
     images: Singles, labels: Truths, patient_keys: Sequence[str], seed: int, out: Path, *,
-    cache: Path | None = None, trained_at: str = "",
+    cache: Path | None = None, trained_at: str = "", tell: Callable[[str], object] = lambda _: None,
 ) -> Path:
     """Train on images [N, 3, 224, 224] as prepared for the model and return the version's folder `<out>/chest/1`.
 
     No acceptance set has seen this version: it carries raw scores and a conformal set that rules nothing out, and belongs
-    in shadow until a site's own cases say more. `cache` keeps the exported backbone (default: beside the package).
+    in shadow until a site's own cases say more. `cache` keeps the exported backbone (default: beside the package); `tell`
+    hears of each part as it begins: together they take most of a minute on a busy machine.
     """
     plan = load_plan()
+    tell(f"{len(images)} images go through the backbone")
     embeddings = backbone.embed(backbone.load(), images)
     snapshot = take(
         (
@@ -44,6 +46,7 @@ def first_package(
         for place, (patient, label, embedding) in enumerate(zip(patient_keys, labels, embeddings, strict=True))
     )
     recipe = Recipe(plan.training.members, plan.training.penalty, seed)
+    tell(f"{recipe.members} heads are trained")
     learned = Learned(
         train_heads(snapshot, (PNEUMONIA.value,), recipe), (uncalibrated(PNEUMONIA.value),),
         fit_distribution(snapshot.embeddings, plan.calibration.distribution_quantile),
@@ -59,8 +62,10 @@ def first_package(
         preparation=standard.IMAGENET, findings=(nothing,), members=plan.training.members, ood=None,
         weights_sha256=_UNKNOWN, snapshot_sha256=_UNKNOWN,
     )
+    tell("the backbone is written as ONNX (the longest part)")
     exported = backbone.exported(cache or out / ".backbone")
     base = Base(described, site="", trained_at=trained_at)
+    tell("the package is put together and checked")
     return publish(assemble(learned, to_bytes(snapshot), exported.read_bytes(), base), out)
 
 

@@ -94,7 +94,7 @@ def main() -> int:
     parser.add_argument("what", choices=["setup"])
     parser.parse_args()
     try:
-        home = ensure_venv(print)
+        home = ensure_venv(lambda text: print(text, flush=True))
     except Misconfigured as missing:
         print(missing.reason, file=sys.stderr)
         return 2

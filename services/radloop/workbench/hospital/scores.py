@@ -1,6 +1,6 @@
 """What a model version is worth, asked of Triton itself: the test split through the served weights, and what was served."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import httpx
 import numpy as np
@@ -23,11 +23,19 @@ def auc(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
     return float(below.sum() / (2 * len(positives) * len(negatives)))
 
 
-def through_triton(address: str, model: str, version: int, images: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the mean member logit of the first finding for prepared images [N, 3, 224, 224]; raise Transient."""
+def through_triton(
+    address: str, model: str, version: int, images: NDArray[np.float32], tell: Callable[[int], object] = lambda _: None,
+) -> NDArray[np.float64]:
+    """Return the mean member logit of the first finding for prepared images [N, 3, 224, 224]; raise Transient.
+
+    `tell` hears how many are done before each batch.
+    """
     client = triton.InferenceServerClient(address)
+    said = []
     try:
-        said = [_batch(client, model, version, images[at : at + _BATCH]) for at in range(0, len(images), _BATCH)]
+        for at in range(0, len(images), _BATCH):
+            tell(at)
+            said.append(_batch(client, model, version, images[at : at + _BATCH]))
     except InferenceServerException as failed:
         raise Transient(f"Triton does not score version {version}: {failed.status()}") from failed
     finally:
