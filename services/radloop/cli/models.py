@@ -10,10 +10,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from radloop.cli.grpc import Cycle, Rooms
+from radloop.cli.grpc import Cycle, ModelVersion, Rooms
 from radloop.cli.table import local, table
 from radloop.kit.errors import Misconfigured
 
+# In the evidence of a version that retraining took in from outside.
+_NO_GATE = "no gate was held"
 _ENDED = {"none", "gated-out", "released", "failed"}
 
 
@@ -56,13 +58,20 @@ def list_(rooms: Rooms, args: argparse.Namespace) -> int:
     elif found:
         print(table(("model", "version", "stage", "since", "labels", "gate", "change record"), [
             (one.model, str(one.version), one.stage, local(one.since)[:19], str(one.labels),
-             "passed" if one.gate_passed else "not passed", one.change_record) for one in found
+             _gate(one), one.change_record) for one in found
         ]))
         for one in found if args.evidence else ():
             print("\n".join([f"\n{one.model} version {one.version}", *(f"  {sentence}" for sentence in one.evidence)]))
     else:
         print("no model yet; `radloop models add FOLDER` registers one")
     return 0
+
+
+def _gate(version: ModelVersion) -> str:
+    """Say how the gate went: a version that came from elsewhere has been held to none."""
+    if version.gate_passed:
+        return "passed"
+    return "none held yet" if any(_NO_GATE in sentence for sentence in version.evidence) else "not passed"
 
 
 def run_cycle(rooms: Rooms, args: argparse.Namespace) -> int:
@@ -89,7 +98,10 @@ def run_cycle(rooms: Rooms, args: argparse.Namespace) -> int:
 
 
 def _told(cycle: Cycle) -> None:
-    print(f"cycle {cycle.id or '-'}: {cycle.state}" + (f", version {cycle.version}" if cycle.version else ""))
+    if cycle.state == "none":
+        print("no cycle yet: one starts by itself once the plan's number of answers is there, or now with `radloop models cycle`")
+    else:
+        print(f"cycle {cycle.id or '-'}: {cycle.state}" + (f", version {cycle.version}" if cycle.version else ""))
     for sentence in cycle.evidence:
         print(f"  {sentence}")
     if cycle.labels:

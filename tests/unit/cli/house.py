@@ -57,6 +57,9 @@ class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServic
         self.held: list[admin.QuarantinedItem] = []
         self.ready = True
         self.gate = ""
+        self.cycles = 1
+        self.versions = [retraining.ModelVersion(
+            model="chest", version=2, stage="production", since=after(0), labels=100, gate_passed=True, evidence=["AUC not worse"])]
         self.discarded: list[str] = []
         self.datasets: list[tuple[bytes, str]] = []
         self.packages: list[bytes] = []
@@ -89,13 +92,14 @@ class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServic
         return ingestion.BackfillResponse(case_id=CASE)
 
     def ListModels(self, request, context):
-        return retraining.ListModelsResponse(models=[retraining.ModelVersion(
-            model="chest", version=2, stage="production", since=after(0), labels=100, gate_passed=True, evidence=["AUC not worse"])])
+        return retraining.ListModelsResponse(models=self.versions)
 
     def StartCycle(self, request, context):
         return retraining.StartCycleResponse(cycle_id="c1", reason=self.gate)
 
     def GetCycle(self, request, context):
+        if not self.cycles:
+            return retraining.GetCycleResponse(state="none", labels={"pool": 12})
         return retraining.GetCycleResponse(cycle_id="c1", state="gated-out" if self.gate else "released", progress=1, version=3)
 
     def AddModel(self, request, context):

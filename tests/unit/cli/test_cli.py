@@ -10,7 +10,13 @@ import pytest
 
 from radloop.cli.addresses import ROOMS
 from radloop.cli.main import main, parser
+from radloop.kit.flow import Actor, Record
+from radloop.retraining.adapters.plan import load_plan
+from radloop.retraining.domain.commands import AddModel
+from radloop.retraining.handlers import add_model
+from radloop.retraining.ports import Offered
 from radloop.v1 import admin_service_pb2 as admin
+from radloop.v1 import retraining_service_pb2 as retraining
 from tests.unit.cli.house import CASE, START, House, after, example, opened, quarantined, said
 
 
@@ -165,6 +171,33 @@ def test_models_are_listed_promoted_and_rolled_back(house: House, capsys: pytest
     assert main(["models", "promote", "2", "production"]) == 1
     assert "the gate was not passed" in capsys.readouterr().err
     assert main(["models", "cycle"]) == 1
+
+
+def test_a_version_that_no_gate_was_held_for_has_not_failed_one(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """What retraining says of a package it took in reads as no gate held yet; a candidate that missed its margin as not passed."""
+    command = AddModel(id="add", subject="chest", site="site-1", at=START, actor=Actor(kind="system", id="test"), package="1" * 64)
+    offered = Offered(model="chest", weights="1" * 64, snapshot="2" * 64, labels=20)
+    added = add_model((command, offered), None, load_plan())
+    assert isinstance(added, Record) and added.state
+    evidence = {1: added.state.versions[0].evidence, 2: ("AUC: -0.0400, needed -0.0100: missed",)}
+    house.versions = [
+        retraining.ModelVersion(model="chest", version=number, stage="shadow", since=after(0), labels=20, gate_passed=False, evidence=said)
+        for number, said in evidence.items()
+    ]
+    assert main(["models", "list"]) == 0
+    first, second = capsys.readouterr().out.splitlines()[-2:]
+    assert "none held yet" in first and "not passed" not in first
+    assert "not passed" in second
+
+
+def test_before_the_first_cycle_there_is_none_to_show(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """`models cycle --show` says that there was no cycle, what would start one, and which answers are there; that is no failure."""
+    house.cycles = 0
+    assert main(["models", "cycle", "--show"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("no cycle yet: ")
+    assert "radloop models cycle" in told
+    assert "labels: pool 12" in told
 
 
 def test_a_model_folder_travels_with_the_config_beside_it(house: House, tmp_path: Path) -> None:
