@@ -10,7 +10,8 @@ from radloop.kit.flow import Event
 class ResultPublished(Event):
     """What left the house, to whom (ehr, ris), with which identifiers.
 
-    Outcome is delivered, refused, superseded or quarantined; kind is report, correction, priority or priority-undo.
+    Outcome is delivered, refused, unconfirmed (taken by the RIS, which did not say whether it changed the order), superseded
+    or quarantined; kind is report, correction, priority or priority-undo.
     """
 
     delivery_id: str
