@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from radloop.cli.main import main, parser
+from radloop.workbench.hospital.cohort import FULL_POOL, sizes
 from tests.house import settings_page
 from tests.house.rules import ROOMS
 from tests.unit.cli.house import opened, quarantined
@@ -18,6 +19,11 @@ from tests.unit.cli.house import opened, quarantined
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "services/README.md",
                 *ROOT.glob("services/decisions/*.md")])
+
+
+# The accession number of the first study of the default demo's morning: the earlier studies are numbered before it.
+FULL = sizes(60, FULL_POOL)
+FIRST = f"A{1 + FULL.acceptance + FULL.pool + FULL.gate_positives + FULL.gate_negatives:07d}"
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -31,8 +37,8 @@ def commands() -> list[tuple[str, str]]:
     ]
 
 
-# These start a whole stack: what they start and print is played in CI, here only their words are checked.
-STACK = ("make demo", "make up", "make test", "make check", "radloop up", "radloop demo", "make bench")
+# What starts a whole stack is played in CI; here only its words are checked.
+RADLOOP = ("radloop", ".venv/bin/radloop")
 
 
 @pytest.fixture
@@ -47,6 +53,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RADLOOP_HOME", str(tmp_path))
     with opened(tmp_path) as house:
+        house.accessions = {"ACC1001", FIRST}
         house.held = [quarantined("0123456789abcdef")]
         monkeypatch.setattr("radloop.cli.grpc.Rooms.names", ("ingestion",))
         yield tmp_path
@@ -62,11 +69,16 @@ def test_every_command_shown_runs(here: Path, page: str, command: str) -> None:
         told = next((word.removeprefix("ARGS=") for word in words if word.startswith("ARGS=")), "")
         if words[1] in {"demo", "up"}:
             parser().parse_args([words[1], *shlex.split(told)])
-    elif words[0] == "radloop":
-        if command.startswith(STACK):
+    elif words[0] in RADLOOP:
+        if words[1] in {"up", "demo"}:
             parser().parse_args(words[1:])
         else:
             assert main(words[1:]) == 0, command
+    elif words[0] == "helm":
+        # What helm would send: the chart it names, with the values that the same page shows.
+        [shown] = blocks(ROOT / page, "yaml")
+        with helm_python.Chart.load(str(ROOT / words[words.index("--install") + 2])) as chart:
+            assert chart.render(yaml.safe_load(shown), name="radloop", namespace="radloop")
     else:
         assert words[0] in {"git", "cd"}, f"{page} shows a command that nothing runs: {command}"
 
@@ -75,7 +87,7 @@ def test_the_documentation_shows_commands() -> None:
     """The test above has something to run: the two commands of the README among it."""
     shown = {command for _, command in commands()}
     assert len(shown) > 15
-    assert any(command.startswith("make demo") for command in shown)
+    assert {"make demo", "make test"} <= shown
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -86,11 +98,41 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-def test_the_values_shown_are_enough_for_the_chart() -> None:
-    """The platform guide's least values file renders."""
-    [shown] = blocks(ROOT / "docs/platform.md", "yaml")
-    with helm_python.Chart.load(str(ROOT / "deploy/helm/radloop")) as chart:
-        assert chart.render(yaml.safe_load(shown), name="radloop", namespace="radloop")
+def test_no_command_hides_from_the_test_above() -> None:
+    """Commands stand in blocks marked sh, which are run; a block of another kind, or none, begins with no command of ours."""
+    for page in PAGES:
+        text = page.read_text()
+        unmarked = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        lines = [line.strip() for block in unmarked for line in block.splitlines()] + re.findall(r"^(?: {4}|\t)(\S.*)", text, re.MULTILINE)
+        assert [line for line in lines if line.split(" ")[0] in {*RADLOOP, "make", "helm", "git"}] == [], page
+
+
+@pytest.mark.parametrize("command", sorted({
+    command for page in PAGES if page.name != "CHANGELOG.md" for command in re.findall(r"`((?:make|radloop) [^`…]+)`", page.read_text())
+}))
+def test_every_command_named_in_a_sentence_exists(command: str) -> None:
+    """A verb of make's or a command of radloop's that the text names is there, with the options it is named with."""
+    words = shlex.split(command)
+    if words[0] == "make":
+        assert subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    else:
+        parser().parse_args(words[1:])
+
+
+def test_a_page_that_shows_commands_says_first_where_the_command_is() -> None:
+    """A stranger finds no `radloop` on the PATH: the path to it stands before the first block that shows it."""
+    for page in PAGES:
+        before, shown, _ = page.read_text().partition("```sh\nradloop ")
+        assert not shown or ".venv/bin/radloop" in before, page
+
+
+def test_the_readme_names_the_demos_own_numbers() -> None:
+    """The study to trace is one that the demo plays; what comes beside a small pool is what is drawn then."""
+    text, small = (ROOT / "README.md").read_text(), sizes(12, 100)
+    gate = small.gate_positives + small.gate_negatives
+    assert f".venv/bin/radloop trace {FIRST}\n" in text
+    for number in (small.acceptance + gate, small.acceptance, gate):
+        assert re.search(rf"\b{number}\b", text), number
 
 
 def test_every_setting_is_on_the_settings_page() -> None:

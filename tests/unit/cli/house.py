@@ -58,6 +58,7 @@ class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServic
         self.ready = True
         self.gate = ""
         self.cycles = 1
+        self.accessions = {"ACC1001"}
         self.versions = [retraining.ModelVersion(
             model="chest", version=2, stage="production", since=after(0), labels=100, gate_passed=True, evidence=["AUC not worse"])]
         self.discarded: list[str] = []
@@ -83,7 +84,7 @@ class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServic
         return admin.DiscardQuarantinedResponse()
 
     def Resolve(self, request, context):
-        return ingestion.ResolveResponse(case_ids=[CASE] if request.accession == "ACC1001" else [])
+        return ingestion.ResolveResponse(case_ids=[CASE] if request.accession in self.accessions else [])
 
     def Backfill(self, request, context):
         if b"broken" in request.dataset:
