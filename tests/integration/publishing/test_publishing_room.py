@@ -1,37 +1,29 @@
 """Publishing over a real Postgres, an EHR that we did not write, and a RIS that answers over MLLP."""
 
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from examples.publishing import triaged, verdict
 from examples.shared import SITE, completed, ordered, predicted
 
 from radloop.events import common
-from radloop.events.wire import Wire
-from radloop.kit.clock import SystemClock
+from radloop.events.order import OrderRecorded
 from radloop.kit.deliveries import Deliveries
 from radloop.kit.flow import Event
-from radloop.publishing.config import Settings
-from radloop.publishing.main import build
 from radloop.standards.fhir.references import check
-from radloop.workbench.hospital.ehr import Chart, Published, Server
+from radloop.workbench.hospital.ehr import Chart, Published, Server, patient_of, request_of
 from radloop.workbench.hospital.orders import Order, book
 from radloop.workbench.hospital.patients import children
 from radloop.workbench.hospital.ris import Ris
+from tests.integration.publishing.house import House, await_
 
 pytestmark = pytest.mark.stack
 AT = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
-SECONDS = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -54,39 +46,6 @@ def chart(server: Server) -> Iterator[Chart]:
 def orders() -> Iterator[Order]:
     """Orders of the simulated hospital, one after the other."""
     return iter(book(7, children(7, 40, date(2026, 3, 2)), 1, AT, timedelta(minutes=1)))
-
-
-class House:
-    """The room's runner and its deliveries, with every answer from outside real."""
-
-    def __init__(self, database: str, ehr: str, ris: int) -> None:
-        settings = Settings(
-            postgres=database, kafka="127.0.0.1:1", blobs="unused", site=SITE, ehr=ehr, ris=f"127.0.0.1:{ris}", timeout_seconds=2,
-        )
-        self.room = build(settings)
-        self.runner = self.room.runner()
-        self.furnishing = self.room.furnish(self.runner)
-        assert self.furnishing.check is not None
-        self.deliveries = Deliveries(self.runner, self.furnishing.receivers, self.furnishing.check, SystemClock(), SITE)
-        self.runner.after_commit(self.deliveries.worker.wake)
-
-    def hear(self, *events: Event) -> None:
-        """Settle events as they come from Kafka."""
-        for event in events:
-            message = Wire().encode(event, "test")
-            self.runner.settle(self.runner.read(message.headers["ce_type"], f"topic:{message.topic}", message.headers, message.value))
-
-    def said(self) -> list[tuple[str, str, str]]:
-        """What result-published says: receiver, kind, outcome, in order."""
-        with self.runner.store.connection() as connection:
-            rows = connection.execute("select headers, value from outbox where topic = 'result-published' order by id").fetchall()
-        events: list[Any] = [Wire().decode(headers, bytes(value)) for headers, value in rows]
-        return [(event.receiver, event.kind, event.outcome) for event in events]
-
-    def deliveries_by_state(self) -> dict[str, int]:
-        """How many deliveries are in which state."""
-        with self.runner.store.connection() as connection:
-            return dict(connection.execute("select state, count(*) from delivery group by state").fetchall())
 
 
 @pytest.fixture
@@ -123,14 +82,6 @@ def morning(order: Order, case: str) -> tuple[Event, ...]:
             replace(ordered(), order=placed, patient=patient), completed(study_uid=order.study_uid, patient=patient), predicted(),
         ))
     )
-
-
-def await_(look: Callable[[], object]) -> None:
-    """Wait until it is so."""
-    deadline = time.monotonic() + SECONDS
-    while not look():
-        assert time.monotonic() < deadline, "it did not become so in time"
-        threading.Event().wait(0.02)
 
 
 def status(chart: Chart, case: str) -> str:
@@ -172,6 +123,25 @@ def test_what_the_ehr_does_not_know_is_named_and_never_created(house: House, cha
     subject = only(chart, case).resource["subject"]
     assert "reference" not in subject
     assert (subject["type"], subject["identifier"]["value"]) == ("Patient", order.patient.mrn)
+    assert check(chart.collection()) == ()
+
+
+def test_a_report_is_based_on_both_orders_of_a_case(house: House, chart: Chart, orders: Iterator[Order]) -> None:
+    """Two requests at the EHR share an accession number: each is found by its own numbers, and both are referred to."""
+    first, case = next(orders), "case-two-orders"
+    second = replace(first, placer=f"{first.placer}B", filler=f"{first.filler}B")
+    chart.fill([first])
+    patient = chart._once("Patient", patient_of(first))
+    chart._http.post("/ServiceRequest", json=request_of(second, patient)).raise_for_status()
+    placed, images, reading = morning(first, case)
+    (other, _, _) = morning(second, case)
+    assert isinstance(placed, OrderRecorded)
+    assert isinstance(other, OrderRecorded)
+    house.hear(replace(placed, other_orders=(other.order,)), images, reading)
+    await_(lambda: status(chart, case) == "partial")
+    based_on = only(chart, case).resource["basedOn"]
+    assert len({one["reference"] for one in based_on}) == 2
+    assert [one["identifier"]["value"] for one in based_on] == [first.placer, second.placer]
     assert check(chart.collection()) == ()
 
 

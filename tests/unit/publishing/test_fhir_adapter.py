@@ -1,8 +1,6 @@
 """What the EHR client makes of a server's answers, at the one seam that httpx has."""
 
 import inspect
-import json
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -10,71 +8,9 @@ import pytest
 
 from radloop.kit.errors import Misconfigured, Permanent, RadloopError, Transient
 from radloop.publishing.adapters.fhir import Ehr
-from radloop.publishing.adapters.http import translated, unwelcome
+from radloop.publishing.adapters.http import BELIEVED_S, translated, unwelcome
 from radloop.standards.fhir.values import Identifier, Named
-
-BODY = json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": [
-    {"resource": {"resourceType": "Device", "id": "d", "identifier": [{"value": "d"}], "status": "active"}},
-    {"resource": {"resourceType": "DiagnosticReport", "id": "r", "identifier": [{"value": "r"}], "status": "partial"}},
-    {"resource": {"resourceType": "Provenance", "id": "v", "target": [{"reference": "DiagnosticReport/r"}]}},
-]}).encode()
-
-
-class Server:
-    """A FHIR server of a page: keeps resources, counts writes; may choose ids itself, lack transactions, or be odd."""
-
-    def __init__(self, *, client_ids: bool = True, transactions: bool = False) -> None:
-        self.able = {"client_ids": client_ids, "transactions": transactions}
-        self.kept: dict[str, dict[str, Any]] = {}
-        self.writes: list[httpx.Request] = []
-        self.odd: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
-
-    def ehr(self) -> Ehr:
-        """A client of this server."""
-        return Ehr("http://ehr.test/fhir", transport=httpx.MockTransport(self.answer))
-
-    def answer(self, request: httpx.Request) -> httpx.Response:
-        """Answer as R4 asks."""
-        path = request.url.path.removeprefix("/fhir").strip("/")
-        if path == "metadata":
-            interaction = [{"code": "transaction"}] if self.able["transactions"] else []
-            return httpx.Response(200, json={"resourceType": "CapabilityStatement", "rest": [{
-                "mode": "server", "interaction": interaction,
-                "resource": [{"type": "DiagnosticReport", "updateCreate": self.able["client_ids"]}],
-            }]})
-        if (odd := self.odd(request)) is not None:
-            return odd
-        if path.endswith("_search"):
-            kind = path.partition("/")[0]
-            wanted = httpx.QueryParams(request.content.decode())
-            value = (wanted.get("identifier") or wanted.get("_tag")).partition("|")[2]
-            found = [one for one in self.kept.values() if one["resourceType"] == kind and one["ours"] == value]
-            return httpx.Response(200, json={"resourceType": "Bundle", "entry": [
-                {"resource": {k: v for k, v in one.items() if k != "ours"}} for one in found]})
-        if request.method == "GET":
-            found_one = self.kept.get(path)
-            if found_one is None:
-                return httpx.Response(404)
-            return httpx.Response(200, json={k: v for k, v in found_one.items() if k != "ours"},
-                                  headers={"ETag": f'W/"{found_one["meta"]["versionId"]}"'})
-        self.writes.append(request)
-        body = json.loads(request.content)
-        if request.method == "POST" and not path:
-            for entry in body["entry"]:
-                self.keep(entry["request"]["url"], entry["resource"])
-        elif request.method == "POST":
-            name = f"{path}/server-{len(self.kept)}"
-            value = httpx.QueryParams(request.headers["If-None-Exist"]).multi_items()[0][1].partition("|")[2]
-            self.keep(name, {**body, "id": name.partition("/")[2], "ours": value})
-        else:
-            self.keep(path, body)
-        return httpx.Response(201)
-
-    def keep(self, name: str, resource: dict[str, Any]) -> None:
-        """Store the next version."""
-        before = self.kept.get(name, {})
-        version = int(before.get("meta", {}).get("versionId", 0)) + 1
-        self.kept[name] = {"ours": before.get("ours", ""), **resource, "meta": {"versionId": str(version)}}
+from tests.adapters.fhir_server import BODY, Server, bundle
 
 
 @pytest.mark.parametrize(("client_ids", "transactions", "requests"), [(True, True, 1), (True, False, 3), (False, False, 3)])
@@ -130,22 +66,39 @@ def test_endless_conflicts_wait_like_any_other_trouble() -> None:
         server.ehr().put(BODY)
 
 
-@pytest.mark.parametrize("status", [401, 403, 408, 423, 425, 429, 500, 502, 503, 504])
-def test_a_server_that_is_busy_or_locked_is_transient(status: int) -> None:
-    """Nothing that the message could mend is ever given up."""
+@pytest.mark.parametrize("status", [301, 302, 307, 401, 403, 408, 423, 425, 429, 500, 502, 503, 504, 999])
+def test_what_is_not_the_messages_fault_is_transient(status: int) -> None:
+    """Busy, locked, moved or closed to us: a report is never given up for what somebody can put right."""
     with pytest.raises(Transient) as raised:
         unwelcome(httpx.Response(status, headers={"Retry-After": "7"}))
     assert raised.value.after == 7.0
 
 
-@pytest.mark.parametrize("status", [301, 400, 404, 405, 413, 415, 422])
+@pytest.mark.parametrize(("status", "setting"), [(302, "PUBLISHING_EHR to"), (401, "EHR_TOKEN"), (403, "EHR_TOKEN")])
+def test_what_somebody_must_put_right_names_the_setting(status: int, setting: str) -> None:
+    """The reason says what to do."""
+    with pytest.raises(Transient, match=setting):
+        unwelcome(httpx.Response(status))
+
+
+@pytest.mark.parametrize(("asked", "pause"), [
+    ("7", 7.0), ("86400", BELIEVED_S), ("9" * 400, None), ("²", None), ("-1", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+])
+def test_a_retry_after_is_believed_within_reason(asked: str, pause: float | None) -> None:
+    """An EHR may ask for minutes, not for a day; what is no number of seconds leaves our own pause."""
+    with pytest.raises(Transient) as raised:
+        unwelcome(httpx.Response(429, headers={"Retry-After": asked.encode("latin-1")}))
+    assert raised.value.after == pause
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 413, 415, 422])
 def test_a_refusal_is_permanent_and_repeats_no_diagnostics(status: int) -> None:
     """The reason has the outcome's codes and places; a server may quote the patient in its diagnostics."""
     said = {"resourceType": "OperationOutcome", "issue": [
         {"severity": "error", "code": "invalid", "diagnostics": "Jane Doe", "expression": ["Observation.status", "x('Doe')"]}]}
     with pytest.raises(Permanent) as raised:
         unwelcome(httpx.Response(status, json=said))
-    assert raised.value.reason == f"the EHR answered {status}: invalid at Observation.status"
+    assert raised.value.reason.startswith(f"the EHR answered {status}: invalid at Observation.status: it is not sent again")
 
 
 def test_every_exception_of_httpx_is_translated() -> None:
@@ -180,10 +133,38 @@ def test_what_is_the_ehrs_own_is_found_only_when_it_is_plain(found: list[dict[st
 
     def search(request: httpx.Request) -> httpx.Response:
         assert "A1" not in str(request.url)
-        return httpx.Response(200, json={"entry": [{"resource": {"resourceType": "ServiceRequest", **one}} for one in found]})
+        return bundle(*({"resourceType": "ServiceRequest", **one} for one in found))
 
     server.odd = search
     assert server.ehr().find(Named("ServiceRequest", (Identifier("urn:oid:1", "A1"),)), patient) == expected
+
+
+@pytest.mark.parametrize(("by_number", "expected"), [(["b"], "b"), (["c"], ""), ([], ""), (["a", "b"], "")])
+def test_orders_that_share_an_accession_number_are_told_apart_by_their_own(by_number: list[str], expected: str) -> None:
+    """Only what bears both numbers is meant; where they contradict each other nothing is."""
+    server = Server()
+
+    def search(request: httpx.Request) -> httpx.Response:
+        ids = ["a", "b"] if b"ACC" in request.content else by_number
+        return bundle(*({"resourceType": "ServiceRequest", "id": one} for one in ids))
+
+    server.odd = search
+    named = Named("ServiceRequest", (Identifier("urn:oid:1", "ACC"), Identifier("urn:oid:2", "PL")))
+    assert server.ehr().find(named) == expected
+
+
+def test_a_number_with_a_comma_is_one_number() -> None:
+    """What separates the values of a search is escaped: another patient's order is never found by a part of a number."""
+    server = Server()
+    asked: list[str] = []
+
+    def search(request: httpx.Request) -> httpx.Response:
+        asked.append(httpx.QueryParams(request.content.decode())["identifier"])
+        return bundle()
+
+    server.odd = search
+    server.ehr().find(Named("ServiceRequest", (Identifier("urn:oid:1", "A,1|2$\\"),)))
+    assert asked == ["urn:oid:1|A\\,1\\|2\\$\\\\"]
 
 
 def test_an_address_that_is_none_is_refused_at_the_start() -> None:

@@ -84,6 +84,14 @@ def test_a_refused_lift_is_said_and_neither_retried_nor_undone() -> None:
     assert [said.outcome for said in story.said if said.receiver == "ris"] == ["refused", "superseded"]
 
 
+def test_a_lift_that_was_not_confirmed_is_said_so_and_is_given_back_when_it_is_undone() -> None:
+    """It is asked once; the RIS may have changed the order all the same, so an undo goes."""
+    story = Story(ris="unconfirmed").hear(*LIFTED, triaged(2, code=""))
+    assert story.priorities == ["asap"]
+    assert [said.outcome for said in story.said if said.receiver == "ris"] == ["unconfirmed"]
+    assert story.hear(triaged(3, lifted=False, code="R", undone=True)).priorities == ["asap", "routine"]
+
+
 def test_an_undone_join_reaches_the_ris() -> None:
     """The order of the wrong join gets its own priority back."""
     story = Story().hear(completed(), predicted(), joined(), triaged(), joined(undone=True, revision=3))

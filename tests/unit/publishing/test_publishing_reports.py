@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from examples.publishing import FOUND, OTHER, answered, joined, signed, triaged, verdict
-from examples.shared import CASE, completed, ordered, predicted
+from examples.shared import CASE, completed, order, ordered, predicted
 
 from radloop.kit.flow import DeliveryAnswered, Input, Reject, Skip
 from radloop.standards.fhir.lookup import Lookup
@@ -26,10 +26,10 @@ def test_a_matched_read_case_is_published_once_with_what_the_ehr_knows() -> None
     ]
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 0, 1)])
-def test_whichever_topic_comes_first_the_report_is_the_same(order: Iterable[int]) -> None:
+@pytest.mark.parametrize("sequence", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 0, 1)])
+def test_whichever_topic_comes_first_the_report_is_the_same(sequence: Iterable[int]) -> None:
     """No order of topics is promised."""
-    assert statuses(Story().hear(*(READ[one] for one in order))) == ["partial"]
+    assert statuses(Story().hear(*(READ[one] for one in sequence))) == ["partial"]
 
 
 @pytest.mark.parametrize("inputs", [
@@ -68,6 +68,13 @@ def test_an_unmatched_study_is_published_when_it_finds_its_order() -> None:
     story = Story().hear(replace(completed(), matched=False), predicted())
     assert story.sent == []
     assert statuses(story.hear(joined())) == ["partial"]
+
+
+def test_a_patient_that_is_merged_publishes_no_unmatched_study() -> None:
+    """An order event may speak of a study without an order, for its patient's sake: neither the EHR nor the RIS hears of it."""
+    nobodys = replace(order(), placer=None, filler=None, accession=None)
+    merged = replace(ordered("merged", 80, "patient-merged"), order=nobodys)
+    assert Story().hear(replace(completed(), matched=False), predicted(), merged, triaged()).sent == []
 
 
 def test_a_non_finite_probability_is_rejected() -> None:
@@ -195,7 +202,7 @@ def test_two_orders_that_are_one_request_at_the_ehr_are_named_once() -> None:
     story = Story(answers=False).hear(replace(ordered(), other_orders=(second(),)), completed(), predicted())
     asked = story.waiting.pop()
     found = Lookup.read(asked.body)
-    one_request = replace(found, orders=tuple(replace(order, id="s-1") for order in found.orders))
+    one_request = replace(found, orders=tuple(replace(one, id="s-1") for one in found.orders))
     story.hear(answered(asked, answer=one_request.write())).deliver()
     assert len(found.orders) == 2
     assert [one["reference"] for one in story.reports[-1]["basedOn"]] == ["ServiceRequest/s-1"]

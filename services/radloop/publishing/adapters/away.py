@@ -10,6 +10,9 @@ from radloop.kit.errors import Transient
 FORGOTTEN_AFTER_S: Final = 60.0
 """Longer than the longest pause between two tries of a waiting delivery: silence means that nothing waits."""
 
+PATIENCE: Final = 3
+"""How many times the time-out of a step a whole exchange may last: who sends a byte now and then never times out by itself."""
+
 
 class Away:
     """The reason why the last try failed."""

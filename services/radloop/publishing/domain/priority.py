@@ -16,6 +16,8 @@ from radloop.standards.hl7.write import PRIORITY_CODES, Interface
 
 RAISED = "asap"
 """The only class that a policy's raised code may stand for."""
+_MAY_HAVE_CHANGED = frozenset({"confirmed", "unconfirmed", "quarantined"})
+"""Where a lift may stand at the RIS, so that taking it back must be said."""
 
 
 def lift(case: Case) -> Raised | None:
@@ -78,7 +80,7 @@ def superseded(case: Case | None, *, back: bool) -> str | None:
         order = _same_order(case)
         if case.signed or (order is not None and order.status != "active"):
             return "the order is complete or cancelled"
-        return None if raised.state in {"confirmed", "quarantined"} else "the RIS never took the lift"
+        return None if raised.state in _MAY_HAVE_CHANGED else "the RIS never took the lift"
     if raised.given_back:
         return "the lift was taken back"
     return None if movable(case) else "nothing moves a case that was opened, signed, cancelled or changed by a clinician"

@@ -51,7 +51,7 @@ class Said:
 class Raised:
     """A change of priority asked of the RIS, for this order, on this word of triage's, as this case's change number so.
 
-    State is asked, confirmed (XR), refused (UX), superseded or quarantined; `given_back` once the clinician's own
+    State is asked, confirmed (XR), refused (UX), unconfirmed, superseded or quarantined; `given_back` once the clinician's own
     priority was sent after it.
     """
 
