@@ -1,10 +1,17 @@
 """The settings of ingestion, RADLOOP_INGESTION_*."""
 
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_core import from_json
 
 from radloop.kit.settings import RoomSettings
+
+
+def _object(given: Any) -> Any:
+    """Read an object from the environment's JSON text."""
+    return from_json(given) if isinstance(given, str) else given
 
 
 class Settings(RoomSettings):
@@ -12,6 +19,8 @@ class Settings(RoomSettings):
 
     `issuer` is the assigning authority of patient IDs that name none; `processing_id` is MSH-11
     of this site; `zone` its time zone; `quiet_seconds` the pause after which a study's images are all here.
+    `priorities` is a JSON object of the site's own priority codes, each to stat, asap or routine; it overrules the standard's.
+    `own_names` are, with commas, the names in MSH-3 or ORC-19 by which the echo of our own change of priority is known.
     """
 
     mllp: str = "127.0.0.1:2575"
@@ -24,6 +33,8 @@ class Settings(RoomSettings):
     mllp_message_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
     mllp_idle_seconds: float = Field(default=300.0, gt=0)
     mllp_connections: int = Field(default=64, gt=0)
+    priorities: Annotated[dict[str, Literal["stat", "asap", "routine"]], BeforeValidator(_object)] = Field(default_factory=dict)
+    own_names: str = "RADLOOP"
 
     @field_validator("zone")
     @classmethod

@@ -4,6 +4,7 @@ What cannot be taken is answered with its reason and kept in quarantine; it neve
 """
 
 import hashlib
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
@@ -26,8 +27,13 @@ from radloop.standards.hl7.write import control_id
 SUCCESS = 0x0000
 EMPTY = Chart(salt="")
 
-understood = lru_cache(maxsize=64)(read)
-"""A message is read for its keys and again for its handler; reading is pure, so the second time costs nothing."""
+UNDEFINED = "the priority is neither in HL7 table 0485 nor among this site's own: the order is taken as ASAP at least"
+
+understood = lru_cache(maxsize=16)(read)
+"""A message is read for its keys and again for its handler; reading is pure, so the second time costs nothing.
+
+Twice as many as are worked on at once, and no more: a message may have megabytes.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +53,14 @@ class RefuseMessage(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Acknowledged:
-    """The answer to a message, byte for byte; `flagged` where its control id came with other content before."""
+    """The answer to a message, byte for byte; `flagged` where its control id came with other content before.
+
+    `undefined` are the places of priorities that nobody defined.
+    """
 
     message: bytes
     flagged: bool = False
+    undefined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +112,13 @@ def take_message(command: TakeMessage, chart: Chart | None, rules: Rules) -> Dec
     try:
         message = _ours(command.raw, rules)
         chart, flagged = _heard(command, chart or EMPTY, message.header)
-        told = _follow(command, chart, message)
+        told = _follow(command, chart, message, rules)
     except Hl7Error as error:
         return _refused(command, header, error)
-    answer = acknowledge(header, "AA", control_id(command.id), command.at)
-    return Record(told.chart, emit=told.events, answer=Acknowledged(message=answer, flagged=flagged))
+    warnings = tuple(Hl7Error("103", UNDEFINED, place) for place in _undefined(message))
+    answer = acknowledge(header, "AA", control_id(command.id), command.at, warnings=warnings)
+    undefined = tuple(str(one.at) for one in warnings)
+    return Record(told.chart, emit=told.events, answer=Acknowledged(message=answer, flagged=flagged, undefined=undefined))
 
 
 def refuse_message(command: RefuseMessage, chart: Chart | None, rules: Rules) -> Decision[Chart]:  # noqa: ARG001 - a route's shape
@@ -172,24 +184,38 @@ def _ours(raw: bytes, rules: Rules) -> hl7.Message:
     message = understood(raw, rules.origin)
     if message.header.processing_id != rules.processing_id:
         raise Hl7Error("202", "this processing id is not this site's", Location("MSH", 1, 11))
+    if len(keys.of_message(message)) > keys.MOST:
+        raise Hl7Error("207", f"the message names more than {keys.MOST} patients, orders and studies: send it in parts")
     return message
 
 
-def _follow(command: TakeMessage, chart: Chart, message: hl7.Message) -> Told:
+def _undefined(message: hl7.Message) -> tuple[Location, ...]:
+    """Where a priority stands that nobody defined: an order is never lost for that, and it is never passed over in silence."""
+    orders = message.orders if isinstance(message, hl7.OrderMessage) else ()
+    return tuple(one.undefined for one in orders if one.undefined)
+
+
+def _follow(command: TakeMessage, chart: Chart, message: hl7.Message, rules: Rules) -> Told:
     """What follows from a message of each kind; raise Hl7Error where it cannot be taken."""
     match message:
         case hl7.OrderMessage():
-            after, touched = ordering.take(chart, message, command.at, partial(_mint, command))
+            after, touched = ordering.take(chart, message, command.at, partial(_mint, command), rules.own_names)
             after, joins = settle(after, partial(_mint, command))
-            return tell(command, chart, after, touched, joins, "changed")
+            return tell(command, chart, after, _cases(after, touched), joins, "changed")
         case hl7.PatientMessage():
             after, touched = patients.take(chart, message)
-            open_ones = tuple(one.order_id for one in after.orders if one.order_id in touched and _open(after, one.case_id))
+            open_ones = {one.order_id for one in after.orders if one.order_id in touched and _open(after, one.case_id)}
             after, joins = settle(after, partial(_mint, command))
             merged = any(update.retired for update in message.updates)
-            return tell(command, chart, after, open_ones, joins, "patient-merged" if merged else "patient-updated")
+            concerned = _cases(after, open_ones) | patients.renamed(chart, after)
+            return tell(command, chart, after, concerned, joins, "patient-merged" if merged else "patient-updated")
         case hl7.ReportMessage():
             return _sign(command, chart, reporting.signed(chart, message))
+
+
+def _cases(chart: Chart, order_ids: AbstractSet[str]) -> frozenset[str]:
+    """The cases that answer these orders."""
+    return frozenset(one.case_id for one in chart.orders if one.order_id in order_ids)
 
 
 def _sign(command: TakeMessage, chart: Chart, reports: tuple[reporting.Signed, ...]) -> Told:
@@ -233,7 +259,7 @@ def _mint(command: Command, what: str) -> str:
 
 def _keys_of_message(command: TakeMessage, rules: Rules) -> tuple[str, ...]:
     try:
-        return keys.of_message(understood(command.raw, rules.origin))
+        return keys.of_message(_ours(command.raw, rules))
     except Hl7Error:
         return (f"message:{command.id}",)
 

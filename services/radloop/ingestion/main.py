@@ -26,8 +26,12 @@ from radloop.standards.hl7.model import Origin
 def build(settings: Settings) -> Room:
     """Put the room together."""
     clock = SystemClock()
-    origin = Origin(settings.site, settings.issuer, ZoneInfo(settings.zone))
-    rules = Rules(origin=origin, processing_id=settings.processing_id, quiet=timedelta(seconds=settings.quiet_seconds))
+    priorities = tuple((code.strip().upper(), meant) for code, meant in sorted(settings.priorities.items()))
+    origin = Origin(settings.site, settings.issuer, ZoneInfo(settings.zone), priorities)
+    rules = Rules(
+        origin=origin, processing_id=settings.processing_id, quiet=timedelta(seconds=settings.quiet_seconds),
+        own_names=frozenset(name.strip() for name in settings.own_names.split(",") if name.strip()),
+    )
 
     def furnish(runner: Runner) -> Furnishing:
         messages = Hl7Door(runner, clock, origin)

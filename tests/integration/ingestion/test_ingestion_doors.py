@@ -15,6 +15,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 
 from examples.ingestion import CHILD, ORDER, REPORT, TO
 from examples.shared import SITE, at
+from radloop.events.wire import Wire
 from radloop.ingestion.adapters.doors import Hl7Door, ImageDoor
 from radloop.ingestion.adapters.grpc import IngestionService
 from radloop.ingestion.adapters.mllp import MllpServer
@@ -204,11 +205,92 @@ def test_a_merge_finds_what_is_kept_under_the_old_number(room: Room) -> None:
     room.images.take(radiograph(2, PatientID="EX-OLD"), "", SYSTEM)
     room.hl7.take(placed(2))
     assert room.rows("select count(*) from order_request join imaging_study using (case_id)") == [(2,)]
-    stranger = replace(CHILD, identities=(Identity(SITE, "HOSP", "EX-0002"),))
-    wrong = replace(ORDER, control_code="XO", accession=None, study_uid="", filler=Identity(SITE, "RIS", "FL-2"), placer=None)
-    assert read_answer(room.hl7.take(order_message(TO, "M9", at(9), stranger, wrong)), ORIGIN).code == "AA"
+    wrong = replace(
+        ORDER, control_code="XO", accession=Identity(SITE, "", "ACC-3"), study_uid="", filler=Identity(SITE, "RIS", "FL-2"), placer=None,
+    )
+    assert read_answer(room.hl7.take(order_message(TO, "M9", at(9), CHILD, wrong)), ORIGIN).code == "AA"
     assert room.rows("select count(*) from order_request join imaging_study using (case_id)") == [(1,)]
     assert room.topics()["case-joined"] == 4
+
+
+def test_an_order_of_another_patient_under_a_known_number_waits_in_quarantine(room: Room) -> None:
+    """AE with what to do; the first order is as it was; after the merge the same is taken when it is sent again."""
+    room.hl7.take(placed())
+    before = room.rows("select * from order_request")
+    stranger = replace(CHILD, identities=(Identity(SITE, "HOSP", "EX-0002"),))
+    change = replace(ORDER, control_code="XO", accession=None)
+    moved = order_message(TO, "M9", at(9), stranger, change)
+    answer = read_answer(room.hl7.take(moved), ORIGIN)
+    assert (answer.code, "ADT^A40" in answer.text) == ("AE", True)
+    assert room.rows("select * from order_request") == before
+    assert room.rows("select type, state from quarantine") == [("TakeMessage", "waiting")]
+    room.hl7.take(patient_merge(TO, "A1", at(10), stranger, CHILD.id))
+    assert read_answer(room.hl7.take(order_message(TO, "M10", at(11), stranger, change)), ORIGIN).code == "AA"
+
+
+def test_a_number_used_again_finds_its_own_order(room: Room) -> None:
+    """Two patients' orders with one placer number, years apart: each is found by its own patient, and a cancel by its own."""
+    room.hl7.take(placed())
+    room.hl7.take(placed(code="CA"))
+    stranger = replace(CHILD, identities=(Identity(SITE, "HOSP", "EX-0002"),))
+    new = replace(ORDER, placer=Identity(SITE, "EHR", "PL-1"), filler=None, accession=Identity(SITE, "", "ACC-9"), study_uid="")
+    assert read_answer(room.hl7.take(order_message(TO, "M8", at(9), stranger, new)), ORIGIN).code == "AA"
+    change = replace(new, control_code="XO", accession=None, priority="stat")
+    assert read_answer(room.hl7.take(order_message(TO, "M9", at(10), stranger, change)), ORIGIN).code == "AA"
+    assert room.rows("select person->'identities'->0->>'value', status, priority from order_request order by 1") == [
+        ("EX-0001", "cancelled", "routine"), ("EX-0002", "active", "stat"),
+    ]
+
+
+def test_an_order_behind_its_own_cancel_ends_as_cancelled(room: Room) -> None:
+    """What the cancel said, and when, is kept: the order is taken, and is cancelled."""
+    order = replace(ORDER, control_code="CA", status="cancelled")
+    assert read_answer(room.hl7.take(order_message(TO, "M2", at(60), CHILD, order)), ORIGIN).code == "AA"
+    assert read_answer(room.hl7.take(order_message(TO, "M1", at(0), CHILD, ORDER)), ORIGIN).code == "AA"
+    assert room.rows("select status, told_by, told_at from order_request") == [("cancelled", "SIMRIS|GEN", at(60))]
+    assert read_answer(room.hl7.take(order_message(TO, "M3", at(61), CHILD, ORDER)), ORIGIN).code == "AE"
+
+
+def test_a_merge_reaches_signed_and_earlier_cases(room: Room) -> None:
+    """A case that is signed and a backfilled one of the same patient are both said to have the survivor's pseudonym."""
+    room.hl7.take(placed())
+    room.images.take(radiograph(), "", SYSTEM)
+    room.images.take(radiograph(7, AccessionNumber="ACC-OLD"), "gate", SYSTEM)
+    room.fall_quiet()
+    report = replace(REPORT, accession=Identity(SITE, "", "ACC-1"), placer=None, filler=None, study_uid="2.25.1")
+    room.hl7.take(report_message(TO, "R1", at(9), CHILD, report))
+    assert room.topics()["order-recorded"] == 1
+    survivor = replace(CHILD, identities=(Identity(SITE, "HOSP", "EX-NEW"),))
+    room.hl7.take(patient_merge(TO, "A1", at(99), survivor, CHILD.id))
+    assert room.topics()["order-recorded"] == 3
+    said = [Wire().decode(headers, bytes(value)) for headers, value in room.rows(  # type: ignore[call-overload]
+        "select headers, value from outbox where topic = 'order-recorded' order by id desc limit 2",
+    )]
+    assert len({event.subject for event in said}) == 2
+    assert len({event.patient.key for event in said}) == 1
+    assert {event.order.status for event in said} == {"active", "completed"}
+
+
+def test_an_undefined_priority_is_logged_without_the_patient(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    """Once, with the place in the message and neither its values nor its patient; a repeat says nothing again."""
+    raw = placed().replace(b"R^Routine^HL70485", b"Q7")
+    assert b"Q7" in raw
+    assert len({room.hl7.take(raw), room.hl7.take(raw)}) == 1
+    (line,) = [one for one in caplog.records if one.message == "priority not defined, taken as ASAP"]
+    assert line.__dict__["where"] == ["TQ1-9"]
+    assert not {"Q7", "EX-0001", "ACC-1", "PL-1"} & set(repr(line.__dict__).replace("'", " ").split())
+
+
+def test_a_message_that_holds_too_much_waits_in_quarantine(room: Room) -> None:
+    """Refused with its condition and place, kept byte for byte, and the next one is taken."""
+    flood = placed().replace(b"Example^Erin", b"Example^Erin" + b"~a" * 2000)
+    answer = room.hl7.take(flood)
+    assert b"MSA|AE|" in answer
+    assert b"ERR||PID^1^5|102^" in answer
+    assert room.rows("select type, reason from quarantine") == [
+        ("TakeMessage", "102 Data type error at PID-5: the field has more than 1000 repetitions"),
+    ]
+    assert read_answer(room.hl7.take(placed()), ORIGIN).code == "AA"
 
 
 def test_an_update_reaches_every_open_case_of_the_patient(room: Room) -> None:

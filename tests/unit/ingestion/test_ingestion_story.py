@@ -1,98 +1,21 @@
 """Histories at ingestion's doors: whatever comes first, order and study end in one case, or are said to be apart."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
-from examples.ingestion import CHILD, ENGINE, ORDER, REPORT, STUDY, TO, facts, heard, quiet, stored
+from examples.ingestion import CHILD, ENGINE, ORDER, REPORT, TO, facts, heard, quiet, stored
 from examples.shared import READER, SITE, at
 from radloop.events.order import CaseJoined, OrderRecorded
 from radloop.events.report import ReportSigned
 from radloop.events.study import StudyBackfilled, StudyCompleted
-from radloop.ingestion.domain.chart import Chart
-from radloop.ingestion.domain.rules import Rules
-from radloop.ingestion.handlers import (
-    RefuseMessage,
-    StoreObject,
-    TakeMessage,
-    UndoJoin,
-    complete,
-    refuse_message,
-    store_object,
-    take_message,
-    undo_join,
-)
-from radloop.kit.flow import Decision, Due, Event, Input, Record, Reject, Skip
+from radloop.ingestion.handlers import RefuseMessage, UndoJoin, refuse_message, store_object
+from radloop.kit.flow import Record, Reject, Skip
 from radloop.standards.hl7.answer import read_answer
 from radloop.standards.hl7.hospital import patient_merge, patient_update, report_message
 from radloop.standards.hl7.model import Identity, Origin, Patient
 from radloop.standards.hl7.write import order_message
-
-RULES = Rules(origin=Origin(SITE, ""), quiet=timedelta(seconds=5))
-OTHER = Patient((Identity(SITE, "HOSP", "EX-0002"),), "Other", "Olga", "2018-01-01", "F")
-
-
-class Hospital:
-    """Sends things to the door and remembers what came of it."""
-
-    def __init__(self) -> None:
-        self.chart = Chart(salt="salt")
-        self.said: list[Event] = []
-        self.messages = 0
-        self.timers: list[object] = []
-
-    def settle(self, seen: Input) -> Decision[Chart]:
-        """Settle one input; keep the chart as the store would."""
-        match seen:
-            case TakeMessage():
-                decision = take_message(seen, self.chart, RULES)
-            case StoreObject():
-                decision = store_object(seen, self.chart, RULES)
-            case UndoJoin():
-                decision = undo_join(seen, self.chart)
-            case Due():
-                decision = complete(seen, self.chart)
-            case _:
-                raise AssertionError(seen)
-        if isinstance(decision, Record):
-            kept = decision.state
-            assert kept is not None
-            self.chart = replace(kept, objects=(*kept.objects, *kept.added), added=(), heard=kept.heard)
-            self.said += decision.emit
-            self.timers += decision.timers
-        return decision
-
-    def order(self, seconds: float, code: str = "NW", who: Patient = CHILD, **changes: object) -> Decision[Chart]:
-        """Send an order message."""
-        self.messages += 1
-        order = replace(ORDER, control_code=code, status="cancelled" if code == "CA" else "active", **changes)  # type: ignore[arg-type]
-        return self.settle(heard(order_message(TO, f"M{self.messages}", at(seconds), who, order), seconds))
-
-    def images(self, seconds: float, **changes: object) -> Decision[Chart]:
-        """Send an image and let the study fall quiet."""
-        decision = self.settle(stored(seconds, **changes))  # type: ignore[arg-type]
-        self.settle(quiet(seconds, str(changes.get("study_uid", STUDY))))
-        return decision
-
-    def last(self, kind):
-        """The last event of a kind."""
-        return [event for event in self.said if isinstance(event, kind)][-1]
-
-    def kinds(self) -> list[str]:
-        """The names of what was said."""
-        return [type(event).__name__ for event in self.said]
-
-
-@pytest.fixture
-def hospital() -> Hospital:
-    """A hospital that has sent nothing yet."""
-    return Hospital()
-
-
-def code_of(decision: Decision[Chart]) -> str:
-    """MSA-1 of a decision's answer."""
-    return str(read_answer(decision.answer.message, RULES.origin).code)  # type: ignore[attr-defined]
+from tests.unit.ingestion.story import OTHER, RULES, Hospital, code_of
 
 
 def test_order_first_then_images_is_one_case(hospital: Hospital) -> None:
@@ -171,17 +94,17 @@ def test_images_under_a_retired_number_find_the_order(hospital: Hospital) -> Non
     assert hospital.last(StudyCompleted).matched
 
 
-def test_a_correction_of_the_patient_parts_a_wrong_join(hospital: Hospital) -> None:
-    """XO names another patient: the order leaves the study's case for one of its own, and both hear it."""
+def test_a_correction_of_the_examination_parts_a_wrong_join(hospital: Hospital) -> None:
+    """XO names another accession number and study: the order leaves the study's case for one of its own, and both hear it."""
     hospital.order(0)
     hospital.images(60)
     case = hospital.last(StudyCompleted).subject
-    hospital.order(90, code="XO", who=OTHER)
+    hospital.order(90, code="XO", accession=Identity(SITE, "", "ACC-EX-2"), study_uid="2.25.77")
     joins = [event for event in hospital.said if isinstance(event, CaseJoined)]
     assert all(join.undone and join.study_case == case and join.order_case != case for join in joins)
     assert {join.subject for join in joins} == {case, joins[0].order_case}
     assert hospital.last(OrderRecorded).subject == joins[0].order_case
-    assert hospital.last(OrderRecorded).patient.id.value == "EX-0002"
+    assert hospital.last(OrderRecorded).order.accession.value == "ACC-EX-2"
 
 
 def test_an_undone_join_stays_undone(hospital: Hospital) -> None:
@@ -323,6 +246,12 @@ def test_a_backfilled_study_is_told_apart_from_live_work(hospital: Hospital) -> 
     assert hospital.last(ReportSigned).patient_key
 
 
+def crowd(size: int) -> bytes:
+    """Build an order whose patient has so many numbers."""
+    who = replace(CHILD, identities=tuple(Identity(SITE, "HOSP", f"EX-{number}") for number in range(size)))
+    return order_message(TO, "M1", at(0), who, ORDER)
+
+
 @pytest.mark.parametrize(
     ("raw", "code", "reason"),
     [
@@ -330,9 +259,12 @@ def test_a_backfilled_study_is_told_apart_from_live_work(hospital: Hospital) -> 
         (order_message(TO, "", at(0), CHILD, ORDER), "AE", "101"),
         (order_message(TO, "M1", at(0), CHILD, ORDER).replace(b"ORM^O01^ORM_O01", b"ZZZ^Z99"), "AR", "200"),
         (order_message(TO, "M1", at(0), CHILD, ORDER).partition(b"ORC")[0], "AE", "100"),
-        (order_message(TO, "M1", at(0), CHILD, replace(ORDER, control_code="CA")), "AE", "204"),
+        (order_message(TO, "M1", at(0), CHILD, replace(ORDER, control_code="XO", accession=None, study_uid="")), "AE", "204"),
         (b"hello", "AR", "100"),
+        (crowd(600), "AE", "207"),
+        (crowd(2000), "AE", "102"),
     ],
+    ids=["not this site's", "no id", "not taken", "no order", "not known", "no message", "too many locks", "too many to read"],
 )
 def test_a_bad_message_is_refused_and_changes_nothing(hospital: Hospital, raw: bytes, code: str, reason: str) -> None:
     """AE or AR with the condition; the reason names no patient; the next message is unharmed."""

@@ -14,6 +14,7 @@ from radloop.standards.hl7.errors import Hl7Error
 from radloop.standards.hl7.model import (
     Identity,
     Message,
+    Order,
     OrderMessage,
     Origin,
     PatientMessage,
@@ -131,6 +132,52 @@ def test_priority_is_where_the_version_puts_it(without: str, priority: str) -> N
     message = taken(text)
     assert isinstance(message, OrderMessage)
     assert message.orders[0].priority == priority
+
+
+@pytest.mark.parametrize(
+    ("code", "priority"),
+    [
+        ("S", "stat"), ("EMERGENCY", "stat"), ("A", "asap"), ("UR", "asap"), ("T", "asap"), ("TM30", "asap"), ("TH2", "asap"),
+        ("TD3", "routine"), ("TL6", "routine"), ("R", "routine"), ("P", "routine"), ("C", "routine"), ("PRN", "routine"),
+        ("r", "routine"), ("2^Urgent^LOCAL", "asap"), ("2^zwei^LOCAL^S^STAT^HL70485", "stat"), ("R~S", "stat"),
+    ],
+)
+def test_a_defined_priority_is_one_of_three_classes(code: str, priority: str) -> None:
+    """HL7 table 0485, in any of a coded field's places; of several the most urgent."""
+    order = first_order(ORDER.replace("S^STAT^HL70485", code))
+    assert (order.priority, order.undefined) == (priority, None)
+
+
+@pytest.mark.parametrize(
+    ("coded", "orc", "priority"),
+    [("9", "R", "asap"), ("9", "A", "asap"), ("9", "S", "stat"), ("9^nine^LOCAL", "", "asap"), ("R~9", "R", "asap")],
+)
+def test_an_undefined_priority_is_never_taken_as_less_than_it_may_be_meant(coded: str, orc: str, priority: str) -> None:
+    """ASAP, or what another place says where that is more urgent; never STAT of our own making, and its place is told."""
+    order = first_order(ORDER.replace("S^STAT^HL70485", coded).replace("SC||1^^^^^R", f"SC||1^^^^^{orc}"))
+    assert (order.priority, str(order.undefined)) == (priority, "TQ1-9")
+
+
+def test_no_priority_at_all_is_none() -> None:
+    """Unsaid is not undefined."""
+    order = first_order(ORDER.replace("S^STAT^HL70485", '""').replace("1^^^^^R", ""))
+    assert (order.priority, order.undefined) == ("", None)
+
+
+def test_a_sites_own_priorities_come_first() -> None:
+    """Given as data, also where the standard has another meaning for the code."""
+    origin = replace(ORIGIN, priorities=(("9", "routine"), ("S", "asap")))
+    for code, priority in (("9", "routine"), ("S", "asap"), ("A", "asap")):
+        message = read(ORDER.replace("S^STAT^HL70485", code).encode(), origin)
+        assert isinstance(message, OrderMessage)
+        assert (message.orders[0].priority, message.orders[0].undefined) == (priority, None)
+
+
+def first_order(text: str) -> Order:
+    """Read the only order of a message."""
+    message = taken(text)
+    assert isinstance(message, OrderMessage)
+    return message.orders[0]
 
 
 def test_an_imaging_order_names_its_study_in_ipc() -> None:

@@ -52,6 +52,8 @@ class Hl7Door:
             return acknowledge(header, "AE", control_id(identity), at, error)
         if outcome.answer.flagged and not outcome.repeated:
             log.warning("a message control id came with other content than before", extra={"input": identity})
+        if outcome.answer.undefined and not outcome.repeated:
+            log.warning("priority not defined, taken as ASAP", extra={"input": identity, "where": list(outcome.answer.undefined)})
         if outcome.kind != "recorded":
             log.warning("message refused", extra={"input": identity, "reason": outcome.reason})
         return bytes(outcome.answer.message)

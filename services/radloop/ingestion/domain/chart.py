@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 from radloop.events.common import Identity
 from radloop.ingestion.domain.files import CaseFile, Heard, ObjectFile, OrderFile, StudyFile
-from radloop.ingestion.domain.people import Merge, Person, resolved
+from radloop.ingestion.domain.people import Merge, Person, number, resolved
+from radloop.standards.hl7 import model as hl7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,16 +38,27 @@ class Chart:
         mine = (one for one in self.orders if case_id and one.case_id == case_id)
         return tuple(sorted(mine, key=lambda one: one.rank))
 
-    def order_named(self, placer: Identity | None, filler: Identity | None) -> OrderFile | None:
-        """The order with that filler number, else with that placer number where the filler numbers do not differ."""
-        if filler:
-            for one in self.orders:
-                if same(one.filler, filler):
-                    return one
-        for one in self.orders:
-            if placer and same(one.placer, placer) and not (filler and one.filler):
-                return one
-        return None
+    def orders_named(self, told: hl7.Order | hl7.Report) -> tuple[OrderFile, ...]:
+        """The orders that bear a message's order numbers, the one most likely meant first.
+
+        By filler number, else by placer number where the filler numbers do not differ. Numbers come again after years: of
+        several orders the one of the same examination is meant, else one that is still open, else the latest.
+        """
+        placer, filler, accession = number(told.placer), number(told.filler), number(told.accession)
+
+        def likely(one: OrderFile) -> tuple[bool, bool, bool]:
+            examination = same(one.accession, accession) or one.study_uid == told.study_uid != ""
+            return not same(one.filler, filler), not examination, self.closed(one)
+
+        by_filler = [one for one in self.orders if same(one.filler, filler)]
+        by_placer = [one for one in self.orders if same(one.placer, placer) and not (filler and one.filler)]
+        found = {one.order_id: one for one in (*by_filler, *by_placer)}
+        latest_first = sorted(found.values(), key=lambda one: one.recorded_at, reverse=True)
+        return tuple(sorted(latest_first, key=likely))
+
+    def closed(self, order: OrderFile) -> bool:
+        """Whether nothing more is to come of an order: it is complete or cancelled, or its report is signed."""
+        return order.status != "active" or self.case(order.case_id, order.site).signed_at is not None
 
     def case(self, case_id: str, site: str) -> CaseFile:
         """The case, a new one where it is not known."""

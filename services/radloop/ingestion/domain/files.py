@@ -13,7 +13,8 @@ URGENCY = {"stat": 0, "asap": 1, "routine": 2}
 class OrderFile:
     """An order as its sender last told it. `own_case` is the case it had before a study's took it in.
 
-    `apart` names studies that a human said it does not belong to.
+    `apart` names studies that a human said it does not belong to; `told_by` is the sender whose word is the latest, and
+    `told_at` when that was, by the sender's own clock.
     """
 
     order_id: str
@@ -33,6 +34,8 @@ class OrderFile:
     status: str = "active"
     own_case: str = ""
     apart: tuple[str, ...] = ()
+    told_by: str = ""
+    told_at: datetime | None = None
 
     def as_event(self) -> Order:
         """The order as events carry it."""
@@ -75,6 +78,11 @@ class StudyFile:
             patient=as_event(self.person, salt) if self.person else None, accession=self.accession,
             study_date=self.study_date, age_years=self.age_years, description=self.description,
         )
+
+    def as_order(self, who: Person) -> Order:
+        """What is known of the order of a study that has none here, so that news of its patient can be told."""
+        status = "completed" if self.purpose else "active"
+        return Order(patient=who.id, accession=self.accession, study_uid=self.study_uid, status=status)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from radloop.events.common import Identity
 from radloop.standards.hl7 import model as hl7
 
+MOST = 500
+"""Keys of one message: each is a lock, and the database has some thousands for all that is worked on. A real one has ten."""
+
 
 def digest(*parts: str) -> str:
     """A hash of parts that cannot be confused with one another; 32 hexadecimal characters."""

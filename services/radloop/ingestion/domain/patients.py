@@ -27,6 +27,15 @@ def take(chart: Chart, message: hl7.PatientMessage) -> tuple[Chart, frozenset[st
     return chart, frozenset(touched)
 
 
+def renamed(before: Chart, after: Chart) -> frozenset[str]:
+    """The cases whose patient goes by another identity now, signed, cancelled and earlier ones too: their pseudonym changed."""
+    known = {one.order_id: one.person.id for one in before.orders}
+    known |= {one.study_uid: one.person.id for one in before.studies if one.person}
+    of_orders = (one.case_id for one in after.orders if known[one.order_id] != one.person.id)
+    of_studies = (one.case_id for one in after.studies if one.person and known[one.study_uid] != one.person.id)
+    return frozenset((*of_orders, *of_studies))
+
+
 def _flattened(chart: Chart, now: Person) -> Chart:
     """Merges that led to an identity retired since lead to the one that holds now."""
     for merge in chart.merges:

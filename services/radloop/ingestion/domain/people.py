@@ -28,6 +28,10 @@ class Person:
         """Whether both have an identity in common, issuer and all."""
         return other is not None and not set(self.identities).isdisjoint(other.identities)
 
+    def described(self, newer: "Person") -> "Person":
+        """The same person with the particulars of a newer message; only a message about the patient changes who they are."""
+        return replace(self.updated(newer), identities=tuple(dict.fromkeys((self.id, *newer.identities, *self.identities))))
+
     def updated(self, newer: "Person") -> "Person":
         """The same person as a newer message knows them; earlier identities stay behind the newer ones."""
         return Person(
@@ -56,6 +60,11 @@ def resolved(person: Person, merges: Iterable[Merge]) -> Person:
 def identity(told: hl7.Identity) -> Identity:
     """An identity of a message as ours."""
     return Identity(site=told.site, issuer=told.issuer, value=told.value)
+
+
+def number(told: hl7.Identity | None) -> Identity | None:
+    """A number that a message may leave unsaid as ours."""
+    return identity(told) if told else None
 
 
 def person(told: hl7.Patient) -> Person:

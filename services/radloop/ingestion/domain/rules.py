@@ -8,8 +8,12 @@ from radloop.standards.hl7.model import Origin
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """`processing_id` is MSH-11 of this site (P, T or D); `quiet` is the pause after which a study's images are all here."""
+    """`processing_id` is MSH-11 of this site (P, T or D); `quiet` is the pause after which a study's images are all here.
+
+    `own_names` are those by which MSH-3 or ORC-19 say that a message is the echo of a change that we asked for ourselves.
+    """
 
     origin: Origin
     processing_id: str = "P"
+    own_names: frozenset[str] = frozenset()
     quiet: timedelta = timedelta(seconds=5)

@@ -19,11 +19,10 @@ class Told:
 
 
 def tell(cause: Input, before: Chart, chart: Chart, touched: Iterable[str], joins: tuple[Join, ...], change: str) -> Told:
-    """Say every case whose order was touched once, then the joins; `change` is what the message itself did."""
+    """Say every case that was touched once, by its order, then the joins; `change` is what the message itself did."""
     told = Told(chart=chart)
-    of_touched = (order.case_id for order in chart.orders if order.order_id in set(touched))
     parted = tuple(join.order_case for join in joins if join.undone)
-    for case_id in sorted({*of_touched, *parted}):
+    for case_id in sorted({*touched, *parted}):
         told = _order(told, cause, before, case_id, change)
     for join in joins:
         if not join.undone and join.order_case == join.study_case and not _said_before(before, join):
@@ -40,19 +39,23 @@ def _said_before(before: Chart, join: Join) -> bool:
 
 
 def _order(told: Told, cause: Input, before: Chart, case_id: str, change: str) -> Told:
-    orders = told.chart.orders_of(case_id)
-    if not orders:
+    orders, study = told.chart.orders_of(case_id), told.chart.study_of(case_id)
+    if orders:
+        leading, who, site = orders[0].as_event(), orders[0].person, orders[0].site
+    elif study and study.person and study.revision:
+        leading, who, site = study.as_order(study.person), study.person, study.site
+    else:
         return told
-    leading = orders[0]
     said = change
     if change in {"new", "changed", "cancelled"}:
         first_of_case = not before.orders_of(case_id)
         said = "cancelled" if leading.status == "cancelled" else "new" if first_of_case else "changed"
-    case = told.chart.case(case_id, leading.site)
+    case = told.chart.case(case_id, site)
     case = replace(case, order_revision=case.order_revision + 1)
     event = OrderRecorded(
         id=caused_by(cause, "order-recorded", case_id), subject=case_id, site=cause.site, at=cause.at, change=said,
-        order=leading.as_event(), patient=as_event(leading.person, told.chart.salt), order_revision=case.order_revision,
+        order=leading, patient=as_event(who, told.chart.salt), order_revision=case.order_revision,
+        other_orders=tuple(one.as_event() for one in orders[1:]),
     )
     return Told(chart=told.chart.with_case(case), events=(*told.events, event))
 
@@ -68,6 +71,6 @@ def _joined(told: Told, cause: Input, join: Join, subject: str) -> Told:
         id=caused_by(cause, f"case-joined {join.study_case} {join.order_case} {join.undone}", subject), subject=subject,
         site=cause.site, at=cause.at, study_case=join.study_case, order_case=join.order_case,
         order=leading.as_event(), patient=as_event(leading.person, told.chart.salt), order_revision=case.order_revision,
-        undone=join.undone,
+        undone=join.undone, other_orders=tuple(one.as_event() for one in orders[1:]),
     )
     return Told(chart=told.chart.with_case(case), events=(*told.events, event))

@@ -21,6 +21,17 @@ GRAMMAR: Final = "2.5.1"
 HIDDEN_ESCAPE: Final = "\ue000"
 """Stands for the escape character inside hl7apy, which would escape line breaks and hexadecimal sequences again."""
 
+MOST_SEGMENTS: Final = 10_000
+"""Of a message, of any kind; a long report has hundreds."""
+MOST_FIELDS: Final = 500
+"""Of a segment; the longest of the standard has fewer than a hundred."""
+MOST_REPETITIONS: Final = 1_000
+"""Of a field; a report that says each of its lines as one has dozens."""
+MOST_COMPONENTS: Final = 2_000
+"""Of a repetition, subcomponents too; the widest type has 25, but HTML that nobody escaped has an ampersand at every space."""
+MOST_VALUES: Final = 20_000
+"""Of the segments that are read, empty ones too: some 200 orders, or a report of more than a thousand lines."""
+
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 HEADER_LENGTH: Final = len("MSH|^~\\&|")
 
@@ -146,26 +157,55 @@ def _undeclared(raw: bytes) -> str:
 
 def lines_of(text: str) -> tuple[str, ...]:
     """The segments as lines, whether they end in CR, LF or both; a line that starts no segment continues the last."""
-    lines: list[str] = []
+    found: list[list[str]] = []
     for line in re.split(r"\r\n|\r|\n", text):
-        if SEGMENT_START.match(line) or not lines:
-            lines.append(line)
+        if SEGMENT_START.match(line) or not found:
+            found.append([line])
         elif line:
-            lines[-1] += "\n" + line
-    return tuple(line for line in lines if line.strip())
+            found[-1].append(line)
+    joined = ("\n".join(parts) for parts in found)
+    return tuple(line for line in joined if line.strip())
 
 
 def segments(lines: tuple[str, ...], wanted: frozenset[str]) -> tuple[Segment, ...]:
-    """The wanted segments in their order; others may be anything at all. Raises Hl7Error."""
+    """The wanted segments in their order; others may be anything at all. Raises Hl7Error.
+
+    hl7apy takes far more than twice the time for twice the values: what holds more than the limits above is refused
+    before hl7apy sees any of it.
+    """
     delimiters = delimiters_of(lines[0]) if lines else Delimiters()
+    if len(lines) > MOST_SEGMENTS:
+        raise Hl7Error("100", f"the message has more than {MOST_SEGMENTS} segments")
     seen: dict[str, int] = {}
-    found: list[Segment] = []
+    found: list[tuple[str, int]] = []
+    values = 0
     for line in lines[1:]:
         name = line[:3]
         seen[name] = seen.get(name, 0) + 1
         if name in wanted:
-            found.append(segment(line, seen[name], delimiters))
-    return tuple(found)
+            found.append((line, seen[name]))
+            values += _count(line, seen[name], delimiters)
+            if values > MOST_VALUES:
+                raise Hl7Error("102", f"the message has more than {MOST_VALUES} values", Location(name, seen[name]))
+    return tuple(segment(line, occurrence, delimiters) for line, occurrence in found)
+
+
+def _count(line: str, occurrence: int, delimiters: Delimiters) -> int:
+    """How many values a segment has, told by its delimiters alone. Raises Hl7Error where it has too many of a kind."""
+    name, *fields = line.split(delimiters.field)
+    if len(fields) > MOST_FIELDS:
+        raise Hl7Error("102", f"the segment has more than {MOST_FIELDS} fields", Location(name[:3], occurrence))
+    values = 0
+    for position, field in enumerate(fields, start=1):
+        at = Location(name[:3], occurrence, position)
+        if field.count(delimiters.repetition) >= MOST_REPETITIONS:
+            raise Hl7Error("102", f"the field has more than {MOST_REPETITIONS} repetitions", at)
+        for repetition in field.split(delimiters.repetition):
+            components = 1 + repetition.count(delimiters.component) + repetition.count(delimiters.subcomponent)
+            if components > MOST_COMPONENTS:
+                raise Hl7Error("102", f"the field has more than {MOST_COMPONENTS} components", at)
+            values += components
+    return values
 
 
 def segment(line: str, occurrence: int, delimiters: Delimiters) -> Segment:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Final, Literal
 
+from radloop.standards.hl7.errors import Location
+
 Priority = Literal["stat", "asap", "routine", ""]
 """The clinician's own priority; empty where the message does not say."""
 
@@ -24,12 +26,13 @@ class Origin:
     """Whose messages these are: what a message leaves unsaid is filled in from here.
 
     `issuer` is the assigning authority of patient IDs that name none; `zone` is the site's time
-    zone, for timestamps without an offset.
+    zone, for timestamps without an offset; `priorities` are the site's own priority codes, in capitals.
     """
 
     site: str
     issuer: str = ""
     zone: tzinfo = UTC
+    priorities: tuple[tuple[str, Priority], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,11 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One order of an order message: ORC with its OBR, TQ1, IPC or ZDS."""
+    """One order of an order message: ORC with its OBR, TQ1, IPC or ZDS.
+
+    `undefined` is the place of a priority that neither the standard nor the site defines, taken as ASAP; `actor` is who
+    did it (ORC-19).
+    """
 
     control: Control
     control_code: str
@@ -99,6 +106,8 @@ class Order:
     status: Status
     study_uid: str
     placed_at: datetime | None
+    undefined: Location | None = None
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from radloop.standards.hl7.model import (
     Priority,
     Status,
 )
-from radloop.standards.hl7.values import code, identity, patient, priority, timestamp
+from radloop.standards.hl7.values import UNKNOWN, code, identity, more_urgent, patient, priority, timestamp
 
 ORDER_SEGMENTS: Final = frozenset({"PID", "ORC", "TQ1", "OBR", "IPC", "ZDS"})
 
@@ -37,6 +37,9 @@ CONTROLS: Final[dict[str, Control]] = {
 
 STATUSES: Final[dict[str, Status]] = {"CM": "completed", "CA": "cancelled", "DC": "cancelled"}
 """HL7 table 0038 (ORC-5); anything else is active."""
+
+PRIORITY_PLACES: Final = (("TQ1", 9, (1, 4, 2, 5)), ("ORC", 7, (6,)), ("OBR", 27, (6,)), ("OBR", 5, (1,)))
+"""Segment, field, components: TQ1-9 (its code, the alternate one, their texts), else the older quantity/timing, else OBR-5."""
 
 Group = dict[str, Segment]
 
@@ -91,19 +94,22 @@ def _order(group: Group, origin: Origin) -> Order:
         if accession is None and not study_uid:
             raise Hl7Error("101", "neither accession number nor study instance uid", obr.at(18))
     status: Status = "cancelled" if control == "cancelled" else STATUSES.get(orc.value(5).upper(), "active")
+    urgency, undefined = _priority(group, origin)
     return Order(
         control=control,
         control_code=orc.value(1).upper(),
         placer=placer,
         filler=filler,
         accession=accession,
-        priority=_priority(group),
+        priority=urgency,
         procedure=code(obr, 4) if obr else Code("", ""),
         modality=_modality(group),
         indication=_indication(obr),
         status=status,
         study_uid=study_uid,
         placed_at=timestamp(orc, 9, origin),
+        undefined=undefined,
+        actor=orc.value(19),
     )
 
 
@@ -120,11 +126,27 @@ def _study_uid(group: Group) -> str:
     return (ipc.value(3) if ipc else "") or (zds.value(1) if zds else "")
 
 
-def _priority(group: Group) -> Priority:
-    """TQ1-9, else ORC-7.6, else OBR-27.6 (the older quantity/timing)."""
-    places = [(group.get("TQ1"), 9, 1), (group["ORC"], 7, 6), (group.get("OBR"), 27, 6), (group.get("OBR"), 5, 1)]
-    said = (priority(one.value(position, component)) for one, position, component in places if one)
-    return next((value for value in said if value), "")
+def _priority(group: Group, origin: Origin) -> tuple[Priority, Location | None]:
+    """The priority, and where it says what nobody defined: the first of PRIORITY_PLACES that says anything decides.
+
+    What is undefined is taken as ASAP, or as what the other places say where that is more urgent: an order is never taken
+    as less urgent than it may be meant.
+    """
+    found: Priority = ""
+    undefined: Location | None = None
+    for name, position, components in PRIORITY_PLACES:
+        one = group.get(name)
+        if one is None:
+            continue
+        for raw in one.repetitions(position):
+            words = [word for component in components if (word := one.part(raw, component))]
+            classes = [known for word in words if (known := priority(word, origin.priorities))]
+            if words and not classes:
+                undefined = undefined or one.at(position)
+            found = more_urgent(found, classes[0] if classes else "")
+        if found and not undefined:
+            break
+    return (more_urgent(found, UNKNOWN), undefined) if undefined else (found, None)
 
 
 def _modality(group: Group) -> str:

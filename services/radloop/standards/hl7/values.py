@@ -19,19 +19,35 @@ TIMESTAMP: Final = re.compile(
 PRIORITIES: Final[dict[str, Priority]] = {
     "S": "stat",
     "STAT": "stat",
+    "EM": "stat",
+    "EMERGENCY": "stat",
     "A": "asap",
     "ASAP": "asap",
     "UR": "asap",
     "URGENT": "asap",
+    "RR": "asap",
+    "T": "asap",
     "R": "routine",
     "ROUTINE": "routine",
+    "NORMAL": "routine",
+    "EL": "routine",
+    "ELECTIVE": "routine",
     "P": "routine",
     "PREOP": "routine",
     "C": "routine",
-    "T": "routine",
+    "PRN": "routine",
 }
-"""HL7 table 0485 (and the words that senders write instead) to the three classes; pre-op, callback and timing
-critical say when the examination is wanted, not how soon it must be read."""
+"""HL7 table 0485 (and the words, and the codes of HL7 v3, that senders write instead) to the three classes. Pre-op, callback
+and as needed say when the examination is wanted, not how soon it must be read; where timing is critical the reading is too."""
+
+TIMED: Final = re.compile(r"T([SMHDWL])\d+")
+"""Table 0485 too: timing critical within so many seconds, minutes, hours, days, weeks or months."""
+
+SOON: Final = frozenset("SMH")
+UNKNOWN: Final[Priority] = "asap"
+"""How a priority is taken that nobody defined: not as routine, for it may mean more, and never as a STAT that nobody asked for."""
+
+URGENCY: Final[tuple[Priority, ...]] = ("stat", "asap", "routine")
 
 SYSTEM_URIS: Final = {
     "SCT": "http://snomed.info/sct",
@@ -141,6 +157,15 @@ def code(segment: Segment, position: int) -> Code:
     return Code("", "", segment.value(position, 2))
 
 
-def priority(text: str) -> Priority:
-    """A priority code or word as one of the three classes; empty where unsaid or unknown."""
-    return PRIORITIES.get(text.strip().upper(), "")
+def priority(text: str, own: tuple[tuple[str, Priority], ...] = ()) -> Priority:
+    """A priority code or word as one of the three classes; empty where unsaid or unknown. `own` are the site's codes."""
+    word = text.strip().upper()
+    timed = TIMED.fullmatch(word)
+    if timed and word not in dict(own):
+        return "asap" if timed[1] in SOON else "routine"
+    return {**PRIORITIES, **dict(own)}.get(word, "")
+
+
+def more_urgent(one: Priority, other: Priority) -> Priority:
+    """The more urgent of two classes; unsaid is none."""
+    return min(one, other, key=lambda it: URGENCY.index(it) if it else len(URGENCY))
