@@ -1,9 +1,9 @@
 """The readers: threads that take the most urgent reading, look, and hand the result to the runner as a command.
 
 One of them takes only what somebody waits for, so that a STAT never waits for a backfill to end; while anything urgent is
-being read, nothing that can wait is begun: the processor is the patient's who waits. A reading that ends its process is counted by its takes;
-one that fails in a way nobody foresaw is tried five times by the runner. Either way the study says in the end that it was
-not read.
+being read, nothing that can wait is begun: the processor is the patient's who waits. A reading that ends its process is
+counted by its takes; one that fails in a way nobody foresaw is tried five times by the runner. Either way the study says in
+the end that it was not read.
 """
 
 import logging
