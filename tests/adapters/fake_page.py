@@ -179,7 +179,7 @@ def a_case(
         ))
     place = Place(
         triage_revision=1, urgency=urgency, priority=priority, arrived_at=arrived, read_by=arrived + timedelta(minutes=allowance),
-        reasons=reasons, guards=guards, lifted=lifted, abstained=bool(guards),
+        reasons=reasons, guards=guards, lifted=lifted, abstained=bool(guards), prediction_id=read.prediction_id if read else "",
     )
     return placed(Case(
         case_id=f"case-{number}", site="site-1", ordered=Ordered(order=order, patient=patient, order_revision=1),

@@ -36,20 +36,22 @@ class Played:
         return open_source(self.data, SEED)
 
 
-def data() -> Path:
-    """Return the folder of radiographs, which may have none."""
-    return Path(os.environ.get("RADLOOP_DATA") or DATA)
+def radiographs() -> Path | None:
+    """Return the folder of radiographs, None where there are none."""
+    data = Path(os.environ.get("RADLOOP_DATA") or DATA)
+    return data if (data / KERMANY / "labels.csv").is_file() else None
 
 
 @pytest.fixture(scope="session")
 def played(request: pytest.FixtureRequest) -> Iterator[Played]:
     """Play the small demo on radiographs or on phantoms, as a stranger does."""
-    phantoms = request.param == "phantoms"
-    if not phantoms and not (data() / KERMANY / "labels.csv").is_file():
+    data = None if request.param == "phantoms" else radiographs()
+    if request.param == "radiographs" and data is None:
         pytest.skip("RADLOOP_DATA has no radiographs")
     with home_of_its_own() as home:
         program = [sys.executable, "-m", "radloop.cli.main", "demo", "--studies", str(STUDIES), "--pool", str(POOL)]
-        yield Played(home, None if phantoms else data(), subprocess.run(
-            [*program, "--seed", str(SEED), "--exit", "--json", "--free-ports", "--home", str(home), *(["--phantoms"] if phantoms else [])],
+        source = ["--data", str(data)] if data else ["--phantoms"]
+        yield Played(home, data, subprocess.run(
+            [*program, *source, "--seed", str(SEED), "--exit", "--json", "--free-ports", "--home", str(home)],
             capture_output=True, text=True, check=False, timeout=60 * MINUTES,
         ))

@@ -32,7 +32,7 @@ from radloop.workbench.hospital.sender import MllpLine, Modality
 from radloop.workbench.hospital.sources import Source
 from tests.browser import Reader, chromium, needs_chromium
 from tests.conftest import wait_until
-from tests.e2e.conftest import STUDIES, Played, data
+from tests.e2e.conftest import STUDIES, Played, radiographs
 
 FIRST_NUMBER = 9001
 # By HL7 code and whether the finding is there: whoever came last stands first, so that the order is more than arrival.
@@ -40,7 +40,7 @@ COMING = (("R", False), ("R", False), ("R", True), ("R", True), ("A", False), ("
 READER = "dr-lovelace"
 pytestmark = [
     pytest.mark.demo, pytest.mark.stack, pytest.mark.browser, needs_chromium,
-    pytest.mark.parametrize("played", ["radiographs" if (data() / "kermany_cxr_224").is_dir() else "phantoms"], indirect=True),
+    pytest.mark.parametrize("played", ["radiographs" if radiographs() else "phantoms"], indirect=True),
 ]
 
 

@@ -16,6 +16,7 @@ INPUTS = (
     CaseJoined(**envelope("joined", 1), study_case=CASE, order_case=CASE, order=order(), patient=PATIENT, order_revision=2),
     completed(),
     predicted(),
+    ordered("echo", 75, change="changed", revision=3, priority="asap"),
     PredictionFailed(**envelope("failed", 67, OTHER), revision=1, reason="PatientAge is outside 0 to 18 years", refused=True),
     pooled(subject=OTHER),
     CaseOpened(**envelope("opened", 90), reader=READER, opened_at=at(90), revision=1),

@@ -4,9 +4,22 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from radloop.kit.blobs import Blob
+from radloop.kit.errors import Permanent
 from radloop.kit.flow import Actor
 
-__all__ = ["Actor", "Blob", "Code", "Identity", "Instance", "Order", "Patient", "Study"]
+__all__ = ["Actor", "Blob", "Code", "Identity", "Instance", "Order", "Patient", "Study", "actor_named"]
+
+LONGEST_NAME = 64
+
+
+def actor_named(kind: str, name: str) -> Actor:
+    """Return who asks; raise Permanent for what is no name: it is kept with every act, shown on lists and printed in traces."""
+    told = name.strip()
+    if not told:
+        raise Permanent("say who you are first")
+    if max(len(kind), len(told)) > LONGEST_NAME or not (kind + told).isprintable():
+        raise Permanent(f"a name has at most {LONGEST_NAME} characters, all of them printable")
+    return Actor(kind=kind, id=told)
 
 
 @dataclass(frozen=True, kw_only=True)

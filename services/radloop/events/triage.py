@@ -37,7 +37,11 @@ class CaseTriaged(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewRequested(Event):
-    """This case is worth an answer; drawn is audit, chosen or volunteered, with the probability it was drawn with."""
+    """This case is worth an answer; drawn is audit or chosen.
+
+    `drawn_probability` is that of an audit's lot; what a rule chose is certain, 1. `ai_hidden` asks that the model's word be
+    hidden until the answer; whether it was is told by the verdict.
+    """
 
     request_id: str
     finding: Code

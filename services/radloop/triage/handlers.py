@@ -14,12 +14,13 @@ from radloop.events.report import ReportSigned
 from radloop.events.study import StudyCompleted
 from radloop.events.triage import CaseTriaged, ReviewRequested
 from radloop.kit.flow import At, Command, Decision, Due, Event, Input, Record, Route, Skip, caused_by, on, on_timer
-from radloop.triage.domain.case import Case, Place, label_value, reading_of
+from radloop.triage.domain.case import Case, Place, reading_of
 from radloop.triage.domain.policy import Policy
-from radloop.triage.domain.selection import Asked, Candidate, draw
+from radloop.triage.domain.selection import Asked, Candidate, Draw, candidate, draw
 from radloop.triage.ports import Pool
 
 REMEMBERED_VALUES = 200
+OF_THE_PATIENT = ("patient-updated", "patient-merged")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,8 @@ def take_order(event: OrderRecorded, case: Case | None, policy: Policy) -> Decis
     if event.order_revision <= case.order_revision:
         return Skip("superseded by a newer order")
     cancelled = event.change == "cancelled" or event.order.status == "cancelled"
-    known = case.prioritised(event.order.priority, event.order_revision)
+    said_at = None if event.change in OF_THE_PATIENT else event.at
+    known = case.prioritised(event.order.priority, event.order_revision, said_at)
     return settle(event, replace(known, site=event.site, cancelled=cancelled), policy)
 
 
@@ -65,7 +67,8 @@ def join(event: CaseJoined, case: Case | None, policy: Policy) -> Decision[Case]
     case = case or Case(case_id=event.subject)
     if event.order_revision <= case.order_revision:
         return Skip("superseded by a newer order")
-    known = case.prioritised(event.order.priority if event.has_order else "routine", event.order_revision)
+    priority = event.order.priority if event.has_order else "routine"
+    known = replace(case, hastened=None).prioritised(priority, event.order_revision)
     cancelled = event.moved_away or (event.has_order and event.order.status == "cancelled")
     return settle(event, replace(known, site=event.site, cancelled=cancelled), policy)
 
@@ -139,7 +142,7 @@ def miss_deadline(timer: Due, case: Case | None, policy: Policy) -> Decision[Cas
 
 
 def undo(command: UndoReordering, case: Case | None, policy: Policy) -> Decision[Case]:
-    """The reader's undo gives the case its own place back, until a human changes it."""
+    """The reader's undo gives the case its own place back, for good: from now on only a clinician gives it another."""
     if case is None or not case.lifted:
         return Skip("nothing to undo", answer=Undone(outcome="this case was not lifted"))
     return settle(
@@ -195,9 +198,7 @@ def request_reviews(
     if not free:
         return Skip("the pool is empty", answer=Requested(request_ids=(), case_ids=()))
     drawn = draw(free, command.count, policy.reviews.audit_share, command.seed)
-    events = tuple(
-        _request(command, policy, one.candidate, drawn=one.drawn, probability=one.probability, pooled=True) for one in drawn
-    )
+    events = tuple(_request(command, policy, one, pooled=True, hidden=one.drawn == "audit") for one in drawn)
     return Record(
         replace(asked, case_ids=(*asked.case_ids, *(one.candidate.case_id for one in drawn))), emit=events,
         answer=Requested(
@@ -206,50 +207,53 @@ def request_reviews(
     )
 
 
-def consider_review(event: PredictionMade, asked: Asked | None, policy: Policy) -> Decision[Asked]:
-    """Of live cases the most telling fifth is asked about, within the day's budget, and a random audit slice beside it."""
-    asked = asked or Asked(pool="live")
-    reviews, day = policy.reviews, event.at.date().isoformat()
+def consider_review(seen: tuple[PredictionMade, Case | None], asked: Asked | None, policy: Policy) -> Decision[Asked]:
+    """A live case is considered once, when it is first read: by lot for the audit, else by its label value within the budget.
+
+    The budget never ends the audit: a slice without those who come late in the day would not be of all cases. A case whose
+    lift the list shows is drawn like any other, but its answer is not called blind.
+    """
+    event, known = seen
+    case, asked = known or Case(case_id=event.subject), asked or Asked(pool="live")
+    reading, reviews, day = reading_of(event.prediction, event.id), policy.reviews, event.at.date().isoformat()
+    one = candidate(event.subject, reading)
+    if one is None:
+        return Skip("the model said of no finding")
+    if case.reading is not None and case.reading.prediction_id != event.id:
+        return Skip("this case was considered when it was first read")
     spent = asked.spent_today if asked.day == day else 0
-    if spent >= reviews.live_per_day:
-        return Skip("the day's budget of requests is spent")
-    reading = reading_of(event.prediction, event.id)
-    value = label_value(reading)
-    values = (*asked.recent_values, value)[-REMEMBERED_VALUES:]
+    values = (*asked.recent_values, one.label_value)[-REMEMBERED_VALUES:]
+    asked = replace(asked, day=day, spent_today=spent, recent_values=values)
+    if case.signed_at is not None or case.cancelled:
+        return Record(asked)  # nobody will open it any more
     audit_rate = reviews.live_share * reviews.audit_share
-    chosen_rate = reviews.live_share - audit_rate
-    drawn, probability = "", 0.0
-    if _lot(event) < audit_rate:
-        drawn, probability = "audit", audit_rate
-    elif value > float(np.quantile(values, 1 - chosen_rate)) or (value > 0 and len(values) == 1):
-        drawn, probability = "chosen", 1.0
-    state = replace(asked, day=day, spent_today=spent + bool(drawn), recent_values=values)
-    if not drawn:
-        return Record(state)
-    score = max(reading.scores, key=lambda one: -abs(one.probability - 0.5))
-    candidate = Candidate(
-        case_id=event.subject, prediction_id=event.id, probability=score.probability, model=reading.model,
-        version=reading.version, embedding=(),
-    )
-    return Record(state, emit=(_request(event, policy, candidate, drawn=drawn, probability=probability, pooled=False),))
+    telling = one.label_value > float(np.quantile(values, 1 - (reviews.live_share - audit_rate))) or len(values) == 1
+    if _lot(event.subject) < audit_rate:
+        drawn = Draw(candidate=one, drawn="audit", probability=audit_rate)
+    elif telling and one.label_value > 0 and spent < reviews.live_per_day:
+        drawn = Draw(candidate=one, drawn="chosen", probability=1.0)
+    else:
+        return Record(asked)
+    hidden = drawn.drawn == "audit" and not case.read(reading, policy).lifted
+    request = _request(event, policy, drawn, pooled=False, hidden=hidden)
+    return Record(replace(asked, spent_today=spent + 1), emit=(request,))
 
 
-def _lot(event: Event) -> float:
-    """Return a number from 0 to 1 that depends on the event's id alone: a draw that a replay repeats."""
-    return uuid5(NAMESPACE_OID, f"audit|{event.id}").int / 2**128
+def _lot(case_id: str) -> float:
+    """Return a number from 0 to 1 that depends on the case's id alone: a draw that a replay repeats."""
+    return uuid5(NAMESPACE_OID, f"audit|{case_id}").int / 2**128
 
 
-def _request(
-    cause: Input, policy: Policy, candidate: Candidate, *, drawn: str, probability: float, pooled: bool,
-) -> ReviewRequested:
-    identity = caused_by(cause, "review-requested", candidate.case_id)
+def _request(cause: Input, policy: Policy, drawn: Draw, *, pooled: bool, hidden: bool) -> ReviewRequested:
+    one = drawn.candidate
+    identity = caused_by(cause, "review-requested", one.case_id)
     return ReviewRequested(
-        id=identity, request_id=identity, subject=candidate.case_id, site=cause.site, at=cause.at,
-        finding=policy.findings[0].code, label_value=1 - 2 * abs(candidate.probability - 0.5),
+        id=identity, request_id=identity, subject=one.case_id, site=cause.site, at=cause.at,
+        finding=one.finding, label_value=one.label_value,
         cost_seconds=policy.reviews.cost_seconds, expires_at=cause.at + timedelta(hours=policy.reviews.expires_hours),
-        drawn=drawn, drawn_probability=probability,
-        strategy="random" if drawn == "audit" else "cluster-margin" if pooled else "entropy",
-        model=candidate.model, version=candidate.version, ai_hidden=drawn == "audit", pooled=pooled,
+        drawn=drawn.drawn, drawn_probability=drawn.probability,
+        strategy="random" if drawn.drawn == "audit" else "cluster-margin" if pooled else "entropy",
+        model=one.model, version=one.version, ai_hidden=hidden, pooled=pooled,
     )
 
 
@@ -258,12 +262,16 @@ def routes(policy: Policy, pool: Pool) -> tuple[Route[Case] | Route[Asked], ...]
     def with_candidates(command: RequestReviews) -> tuple[RequestReviews, tuple[Candidate, ...]]:
         return command, pool.candidates(command.site)
 
+    def with_case(event: PredictionMade) -> tuple[PredictionMade, Case | None]:
+        return event, pool.case(event.subject)
+
     return (
         on(OrderRecorded, partial(take_order, policy=policy), keeps=Case),
         on(CaseJoined, partial(join, policy=policy), keeps=Case),
         on(StudyCompleted, partial(take_study, policy=policy), keeps=Case),
+        # Asked before the place is said, so that an audit hides what the model said before a row shows it.
+        on(PredictionMade, partial(consider_review, policy=policy), keeps=Asked, observe=with_case, key=lambda _: "live"),
         on(PredictionMade, partial(take_prediction, policy=policy), keeps=Case),
-        on(PredictionMade, partial(consider_review, policy=policy), keeps=Asked, key=lambda _: "live"),
         on(PredictionFailed, partial(take_failure, policy=policy), keeps=Case),
         on(PredictionPooled, take_pooled, keeps=Case),
         on(CaseOpened, open_case, keeps=Case),

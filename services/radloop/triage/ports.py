@@ -2,12 +2,17 @@
 
 from typing import Protocol
 
+from radloop.triage.domain.case import Case
 from radloop.triage.domain.selection import Candidate
 
 
 class Pool(Protocol):
-    """The earlier studies that could be asked about."""
+    """What could be asked about. Each raises Transient where a store is away."""
 
     def candidates(self, site: str) -> tuple[Candidate, ...]:
-        """Return those with a prediction and an embedding; raise Transient where a store is away."""
+        """Return the earlier studies with a prediction and an embedding."""
+        ...
+
+    def case(self, case_id: str) -> Case | None:
+        """Return a case as it is known now, None where nothing is."""
         ...

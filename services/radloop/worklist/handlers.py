@@ -81,6 +81,7 @@ def take_prediction(event: PredictionMade | PredictionPooled, case: Case | None)
         before = case.read.prediction
         if (said.revision, said.read_at, event.id) <= (before.revision, before.read_at, case.read.prediction_id):
             return Skip("superseded by a newer prediction")
+        case = replace(case, replaced=(*case.replaced, case.read.prediction_id))
     return _keep(replace(case, read=Read(prediction_id=event.id, prediction=said)))
 
 
@@ -94,11 +95,11 @@ def take_failure(event: PredictionFailed, case: Case | None) -> Decision[Case]:
 
 
 def take_place(event: CaseTriaged, case: Case | None) -> Decision[Case]:
-    """Triage decides where a case stands; the page only sorts."""
+    """Triage decides where a case stands; the page only sorts. A lift on the list tells what the model said."""
     case = _known(event, case)
     if case.place and event.triage_revision <= case.place.triage_revision:
         return Skip("superseded by a newer place")
-    return _keep(replace(case, place=Place(
+    return _keep(replace(case, ai_seen=case.ai_seen or event.lifted, place=Place(
         triage_revision=event.triage_revision, urgency=event.urgency, priority=event.priority, arrived_at=event.arrived_at,
         read_by=event.read_by, reasons=event.reasons, guards=event.guards, lifted=event.lifted, abstained=event.abstained,
         undone=event.undone, prediction_id=event.prediction_id,
@@ -171,12 +172,15 @@ def open_case(command: OpenCase, case: Case | None) -> Decision[Case]:
     """Somebody looks at a case: from now on nothing moves it. Each look is said, with what was shown."""
     if case is None or case.imaged is None:
         return Reject("no such case", answer=OpenedCase(opened=False, reason="this case is not on the list"))
+    if unknown := case.unknown(command.revision, command.prediction_id):
+        return Reject(unknown, answer=OpenedCase(opened=False, reason=unknown))
     first = case.opened or Opened(reader=command.actor.id, at=command.at)
     event = CaseOpened(
         id=caused_by(command, "case-opened"), subject=case.case_id, site=case.site, at=command.at, reader=command.actor,
         opened_at=command.at, revision=command.revision, prediction_id=command.prediction_id, ai_shown=command.ai_shown,
     )
-    return Record(placed(replace(case, opened=first)), emit=(event,), answer=OpenedCase(opened=True))
+    seen = case.ai_seen or command.ai_shown
+    return Record(placed(replace(case, opened=first, ai_seen=seen)), emit=(event,), answer=OpenedCase(opened=True))
 
 
 def _known(event: Input, case: Case | None) -> Case:

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from examples.shared import CASE, PNEUMONIA, SITE, START, completed, ordered, predicted, study
-from examples.worklist import lifted, requested
+from examples.worklist import lifted, requested, triaged
 
 from radloop.events.wire import Wire
 from radloop.feedback.adapters.grpc import FeedbackService
@@ -249,16 +249,69 @@ def test_undo_gives_the_case_its_own_place_back(house: House) -> None:
 def test_opening_is_said_once_for_each_look(house: House) -> None:
     """A repeat of the same look says nothing more."""
     house.hear(ordered(), completed(), predicted())
-    look = {"command_id": "look-1", "reader": "dr-lovelace", "revision": 1, "prediction_id": "example-predicted", "ai_shown": True}
     for _ in range(2):
-        assert house.web.post(f"/api/cases/{CASE}/open", json=look).json()["done"]
+        assert house.web.post(f"/api/cases/{CASE}/open", json=LOOK).json()["done"]
     assert len(house.said("worklist", "case-opened")) == 1
     assert house.get("/api/rows")["rows"][0]["opened"]
 
 
+LOOK = {"command_id": "look-1", "reader": "dr-lovelace", "revision": 1, "prediction_id": "example-predicted", "ai_shown": True}
+
+
+@pytest.mark.parametrize("made_up", [{"revision": 7}, {"prediction_id": "never-said"}])
+def test_a_made_up_opening_is_refused_kept_and_said_to_nobody(house: House, made_up: dict[str, object]) -> None:
+    """Only what was there to be shown can have been looked at; nothing freezes a case that nobody opened."""
+    house.hear(ordered(), completed(), predicted())
+    refused = house.web.post(f"/api/cases/{CASE}/open", json={**LOOK, **made_up})
+    assert (refused.status_code, refused.json()["done"]) == (409, False)
+    assert "case" in refused.json()["reason"]
+    with house.worklist.store.connection() as connection:
+        assert connection.execute("select type, reason from quarantine").fetchall() == [("OpenCase", refused.json()["reason"])]
+    assert house.said("worklist", "case-opened") == []
+    assert not house.get("/api/rows")["rows"][0]["opened"]
+
+
+@pytest.mark.parametrize("path", ["open", "undo", "verdicts", "verdicts/verdict-1/take-back"])
+@pytest.mark.parametrize("name", ["x" * 50_000, "x" * 65, "two\nlines"], ids=["endless", "too long", "unprintable"])
+def test_a_name_that_is_none_is_refused_at_every_command(house: House, path: str, name: str) -> None:
+    """64 printable characters, or status 400 and a sentence; nothing of it is said on."""
+    house.hear(ordered(), completed(), predicted(), lifted())
+    verdict = {**LOOK, "verdict_id": "verdict-1", "kind": "accept", "seconds_spent": 1, "answers": [
+        {"code": {"system": PNEUMONIA.system, "value": PNEUMONIA.value}, "value": "present"},
+    ]}
+    body = {**(verdict if path == "verdicts" else LOOK), "reader": name}
+    refused = house.web.post(f"/api/cases/{CASE}/{path}", json=body)
+    assert (refused.status_code, refused.json()["done"]) == (400, False)
+    assert "64 characters" in refused.json()["reason"]
+    assert house.said("worklist", "case-opened") == house.said("feedback", "verdict-recorded") == []
+
+
+def test_what_was_shown_cannot_contradict_itself(house: House) -> None:
+    """Whether the AI was on the screen decides whether an answer counts as blind: a reading named is a reading shown."""
+    house.hear(ordered(), completed(), predicted())
+    for shown in ({"ai_shown": False}, {"prediction_id": ""}):
+        assert house.answer(**shown).status_code == 400
+        assert house.web.post(f"/api/cases/{CASE}/open", json={**LOOK, **shown}).status_code == 400
+
+
+def test_an_audit_on_a_case_that_was_opened_with_the_ai_is_answered_with_the_ai_shown(house: House) -> None:
+    """Its label says how it was drawn, and that the AI was shown: it does not count as an answer given blind."""
+    house.hear(ordered(), completed(), predicted())
+    assert house.web.post(f"/api/cases/{CASE}/open", json=LOOK).json()["done"]
+    request = requested(ai_hidden=True)
+    house.hear(request)
+    screen = house.get(f"/api/cases/{CASE}", request=request.request_id)
+    assert (screen["ai_shown"], screen["row"]["ai_hidden"]) == (True, False)
+    blind = house.answer(kind="refine", prediction_id="", ai_shown=False, request_id=request.request_id)
+    assert blind.status_code == 409
+    assert house.answer(verdict_id="verdict-2", request_id=request.request_id).json()["done"]
+    (settled,) = house.said("feedback", "label-settled")
+    assert (settled.drawn, settled.ai_shown) == ("audit", True)
+
+
 def test_a_review_is_listed_and_an_audit_comes_without_the_ai(house: House) -> None:
     """The door itself hides the model's answer: another program sees no more than the page does."""
-    house.hear(ordered(), completed(), predicted(), lifted(), requested(ai_hidden=True))
+    house.hear(ordered(), completed(), predicted(), requested(ai_hidden=True), triaged(prediction_id="example-predicted"))
     (row,) = house.get("/api/rows", view="reviews")["rows"]
     screen = house.get(f"/api/cases/{CASE}", request=row["request_id"])
     assert (screen["ai_shown"], screen["row"]["said"], screen["row"]["ai_hidden"]) == (False, [], True)

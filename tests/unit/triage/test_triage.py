@@ -3,24 +3,24 @@
 from dataclasses import replace
 from datetime import timedelta
 
-
-import numpy as np
 import pytest
-from examples.shared import CASE, READER, SITE, at, completed, envelope, ordered, predicted
+from examples.shared import CASE, PATIENT, READER, SITE, at, completed, envelope, order, ordered, predicted
+from examples.triage import OTHER
 from hypothesis import given
 from hypothesis import strategies as st
 
+from radloop.events.order import CaseJoined, OrderRecorded
 from radloop.events.prediction import PredictionFailed
 from radloop.events.reading import CaseOpened
 from radloop.events.report import ReportSigned
-from radloop.events.triage import CaseTriaged, ReviewRequested
+from radloop.events.triage import CaseTriaged
 from radloop.kit.codec import decode, encode
 from radloop.kit.flow import Due, Event, Input, Record
 from radloop.triage.adapters.policy import read_policy
-from radloop.triage.domain.case import Case, entropy
+from radloop.triage.domain.case import Case
 from radloop.triage.domain.policy import Policy
-from radloop.triage.domain.selection import Asked, Candidate, draw
-from radloop.triage.handlers import RequestReviews, UndoReordering, consider_review, request_reviews, routes
+from radloop.triage.domain.selection import Candidate
+from radloop.triage.handlers import UndoReordering, routes
 
 POLICY: Policy = read_policy()
 
@@ -31,6 +31,10 @@ class NoPool:
     def candidates(self, site: str) -> tuple[Candidate, ...]:
         """Return none."""
         return ()
+
+    def case(self, case_id: str) -> Case | None:
+        """Return none."""
+        return None
 
 
 def told(*inputs: Input) -> tuple[Case | None, list[CaseTriaged]]:
@@ -129,7 +133,7 @@ def test_nothing_moves_a_case_that_was_opened_signed_or_cancelled(end: Event) ->
     assert len(after[1]) == len(before[1])
 
 
-def test_a_reader_undoes_a_lift_until_a_human_changes_the_order() -> None:
+def test_a_reader_undoes_a_lift_and_only_a_clinician_gives_the_case_another_place() -> None:
     """The undo sends the clinician's own priority back, and no later reading lifts the case again."""
     case, said = told(ordered(), completed(), predicted(), undo(), predicted(0.99, name="later", seconds=100))
     assert [one.urgency for one in said] == ["routine", "raised", "routine", "routine"]
@@ -188,55 +192,97 @@ def test_a_waiting_routine_case_overtakes_a_fresh_lift_in_time() -> None:
     assert waiting < said[-1].read_by
 
 
-def candidates(count: int) -> tuple[Candidate, ...]:
-    """Build a pool whose probabilities run from 0 to 1."""
-    chance = np.random.default_rng(7)
-    return tuple(
-        Candidate(
-            case_id=f"case-{index:04d}", prediction_id=f"p{index}", probability=index / (count - 1), model="chest", version=1,
-            embedding=tuple(chance.normal(size=4)),
-        )
-        for index in range(count)
+def echo(seconds: float = 75, revision: int = 2, priority: str = "asap", change: str = "changed") -> OrderRecorded:
+    """Build what the RIS broadcasts once it shows the priority we asked for; a clinician's own change looks the same."""
+    return ordered(f"order-{revision}", seconds, change=change, revision=revision, priority=priority)
+
+
+LIFTED = (ordered(), completed(), predicted())
+
+
+def test_the_ris_echo_of_a_lift_is_not_the_clinicians_word() -> None:
+    """The lift stands, and its undo still sends the clinician's own priority back."""
+    case, said = told(*LIFTED, echo(), undo())
+    assert [(one.lifted, one.priority, one.priority_code) for one in said[1:]] == [
+        (True, "routine", "A"), (True, "routine", ""), (False, "routine", "R"),
+    ]
+    assert said[-1].urgency == "routine"
+    assert case is not None
+    assert case.undone
+
+
+def test_a_clinician_who_raises_a_lifted_case_loses_nothing_while_it_is_lifted() -> None:
+    """Taken for an echo, a raise still gives at least its own class's place, and the row says what it was taken for."""
+    _, said = told(*LIFTED, echo())
+    _, own = told(ordered(priority="asap"), completed())
+    assert said[-1].read_by <= min(own[-1].read_by, said[-2].read_by)
+    assert said[-1].reasons == ("lifted: pneumonia 93%", "the order says asap since: taken for the RIS's echo of the lift")
+
+
+def test_only_the_first_of_its_kind_is_taken_for_an_echo() -> None:
+    """Said again, it is the clinician's own: the case is theirs, and there is no lift to undo."""
+    case, said = told(*LIFTED, echo(), echo(85, 3))
+    assert (said[-1].urgency, said[-1].priority, said[-1].lifted) == ("asap", "asap", False)
+    assert case is not None
+    assert not case.lifted
+
+
+@pytest.mark.parametrize("change", ["patient-updated", "patient-merged"])
+def test_news_of_the_patient_leave_an_echo_an_echo(change: str) -> None:
+    """The order that such news repeat says nothing new."""
+    case, said = told(*LIFTED, echo(), echo(85, 3, change=change))
+    assert case is not None
+    assert (case.lifted, case.own_priority, said[-1].lifted) == (True, "routine", True)
+
+
+@pytest.mark.parametrize("history", [
+    (ordered(), completed(), echo(60.5), predicted()),
+    (ordered(), completed(), predicted(), echo(priority="stat")),
+    (ordered(), completed(), predicted(0.1), echo()),
+    (completed(), predicted(), ordered(priority="asap", seconds=75)),
+], ids=["before the lift", "another class", "nothing was lifted", "the first word on the order"])
+def test_a_change_that_cannot_be_an_echo_is_the_clinicians_own(history: tuple[Input, ...]) -> None:
+    """Only what follows a lift, and says exactly what we asked for, is doubted."""
+    case, said = told(*history)
+    assert case is not None
+    assert case.own_priority == case.priority != "routine"
+    assert (said[-1].urgency, said[-1].lifted) == (case.priority, False)
+
+
+@pytest.mark.parametrize("revisions", [("asap",), ("asap", "routine"), ("asap", "routine", "asap")])
+def test_an_undone_lift_never_comes_back_and_clinicians_are_obeyed(revisions: tuple[str, ...]) -> None:
+    """Echoes that come after the undo lift nothing again, and a clinician who then raises the case is not taken for one."""
+    later = (echo(85 + number, 2 + number, priority) for number, priority in enumerate(revisions))
+    case, said = told(*LIFTED, undo(), *later)
+    assert case is not None
+    assert not case.lifted
+    assert (said[-1].urgency, said[-1].lifted, said[-1].undone) == (revisions[-1], False, revisions[-1] == "routine")
+
+
+def test_an_order_raised_after_echo_and_undo_is_the_clinicians_own() -> None:
+    """One echo is expected of one lift: the next raise is obeyed, whether or not the RIS echoed the undo too."""
+    for between in ((), (echo(90, 3, "routine"),)):
+        _, said = told(*LIFTED, echo(), undo(), *between, echo(95, 4))
+        assert (said[-1].urgency, said[-1].undone) == ("asap", False)
+
+
+def test_the_order_that_a_join_brings_is_no_echo() -> None:
+    """Nothing was asked of the RIS about an order that came with the join."""
+    join = CaseJoined(
+        **envelope("joined", 80), study_case=CASE, order_case=OTHER, order=order("asap"), patient=PATIENT, order_revision=3,
     )
+    case, said = told(*LIFTED, echo(), join)
+    assert case is not None
+    assert (case.own_priority, said[-1].urgency) == ("asap", "asap")
 
 
-def test_a_batch_is_mostly_chosen_and_one_part_in_seven_a_random_audit() -> None:
-    """15 % of the requests are drawn at random from all, with their probability; the rest are near the margin."""
-    drawn = draw(candidates(200), 20, 0.15, seed=3)
-    audits, chosen = [one for one in drawn if one.drawn == "audit"], [one for one in drawn if one.drawn == "chosen"]
-    assert (len(audits), len(chosen)) == (3, 17)
-    assert {one.probability for one in audits} == {3 / 200}
-    assert all(abs(one.candidate.probability - 0.5) < 0.5 for one in chosen)
-    assert drawn == draw(candidates(200), 20, 0.15, seed=3) != draw(candidates(200), 20, 0.15, seed=4)
-
-
-def test_audit_requests_hide_the_ai_and_nothing_is_asked_twice() -> None:
-    """An audit is answered with the AI hidden; a second batch asks about other cases."""
-    command = RequestReviews(id="ask", subject="pool", site=SITE, at=at(0), actor=READER, count=20, seed=1)
-    first = request_reviews((command, candidates(60)), None, POLICY)
-    assert isinstance(first, Record)
-    assert all(isinstance(one, ReviewRequested) and one.ai_hidden == (one.drawn == "audit") for one in first.emit)
-    second = request_reviews((replace(command, id="ask-2"), candidates(60)), first.state, POLICY)
-    assert isinstance(second, Record)
-    assert not {one.subject for one in first.emit} & {one.subject for one in second.emit}
-
-
-def test_the_days_budget_of_live_requests_is_kept() -> None:
-    """Readers are asked no more often than the policy allows, and about a share of the cases only."""
-    asked: Asked | None = None
-    count = 0
-    for index in range(400):
-        decision = consider_review(predicted(0.5 + index / 1000, name=f"p{index}"), asked, POLICY)
-        if isinstance(decision, Record):
-            asked = decision.state
-            count += len(decision.emit)
-    assert 0 < count <= POLICY.reviews.live_per_day
-
-
-@given(st.floats(0, 1))
-def test_entropy_is_a_number_of_bits(probability: float) -> None:
-    """From 0 (certain) to 1 (one half)."""
-    assert 0 <= entropy(probability) <= 1
+def test_an_echo_is_one_whichever_topic_came_first() -> None:
+    """What decides are the instants that the events carry, not which was heard first."""
+    early, _ = told(ordered(), echo(), completed(), predicted())
+    late, _ = told(*LIFTED, echo())
+    assert early is not None
+    assert late is not None
+    assert (early.echoed, early.place(POLICY)) == (late.echoed, late.place(POLICY)) == (True, late.place(POLICY))
 
 
 def test_a_case_survives_its_own_storage() -> None:

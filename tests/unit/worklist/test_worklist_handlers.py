@@ -16,9 +16,9 @@ from radloop.events.report import ReportSigned
 from radloop.events.study import StudyBackfilled
 from radloop.kit.flow import Event, Input, Record, Reject
 from radloop.worklist.domain.case import Case
-from radloop.worklist.domain.screen import HIDDEN_REASON, Row, ordered as in_order, refusal, row_of, screen_of, serving_of
+from radloop.worklist.domain.screen import Row, ordered as in_order, refusal, row_of, screen_of, serving_of
 from radloop.worklist.domain.serving import Model
-from radloop.worklist.handlers import OpenCase, routes
+from radloop.worklist.handlers import OpenCase, open_case, routes
 
 NOW = START + timedelta(minutes=5)
 
@@ -39,6 +39,11 @@ def told(*inputs: Input, keeps: type = Case) -> Case:
 def row(*inputs: Input, request_id: str = "") -> Row:
     """Return the row that follows from inputs."""
     return row_of(told(*inputs), NOW, request_id)
+
+
+def looked(**shown: object) -> OpenCase:
+    """Build a reader's look at a case."""
+    return OpenCase(id="open", subject=CASE, site=SITE, at=at(90), actor=READER, **{"revision": 1, **shown})  # type: ignore[arg-type]
 
 
 def joined(*, undone: bool = False, revision: int = 2, study_case: str = CASE, order_case: str = EARLIER) -> CaseJoined:
@@ -145,16 +150,46 @@ def test_a_verdict_taken_back_no_longer_stands() -> None:
 
 
 def test_an_audit_hides_what_the_model_said_until_it_is_answered() -> None:
-    """In the list and on the screen; that a case was moved is still said."""
-    history = (ordered(), completed(), predicted(), lifted(), requested(ai_hidden=True))
+    """In the list and on the screen; nor does the row say that the model was unsure, or what it thought of the place."""
+    kept = triaged(2, prediction_id="example-predicted", abstained=True, reasons=("kept its place: the ensemble disagrees",))
+    history = (ordered(), completed(), predicted(), requested(ai_hidden=True), kept)
     shown = row(*history)
     assert shown.ai_hidden
-    assert (shown.said, shown.prediction_id, shown.reason) == ((), "", HIDDEN_REASON)
+    assert (shown.said, shown.prediction_id, shown.move, shown.reason) == ((), "", "", "")
     screen = screen_of(told(*history), NOW, (), shown.request_id)
     assert not screen.ai_shown
     assert screen.findings == (PNEUMONIA,)
     answered = verdict(ai_shown=False, prediction_id="", request_id=shown.request_id)
     assert row(*history, answered).said
+
+
+@pytest.mark.parametrize("seen", [
+    (lifted(),), (lifted(), triaged(3, undone=True)), (looked(prediction_id="example-predicted", ai_shown=True),),
+], ids=["a lift on the list", "a lift that was undone", "opened with the AI shown"])
+def test_what_a_reader_may_have_seen_is_hidden_no_more(seen: tuple[Input, ...]) -> None:
+    """An answer is never called blind whose reader may know what the model said: then it is asked for with the AI shown."""
+    case = told(ordered(), completed(), predicted(), *seen, requested(ai_hidden=True))
+    (request,) = case.open_requests
+    for named in ("", request.request_id):
+        screen = screen_of(case, NOW, (), named)
+        assert (screen.ai_shown, screen.row.ai_hidden, screen.row.request_id) == (True, False, request.request_id)
+    assert refusal(case, request.request_id, 1, "", NOW), "an answer that calls itself blind is refused"
+    assert not refusal(case, request.request_id, 1, "example-predicted", NOW)
+
+
+def test_a_case_opened_without_the_ai_can_still_be_answered_blind() -> None:
+    """Who looked before the reading was there has not seen it."""
+    case = told(ordered(), completed(), looked(), predicted(), requested(ai_hidden=True))
+    assert row_of(case, NOW).ai_hidden
+
+
+def test_a_row_shows_what_the_model_said_with_the_place_that_rests_on_it() -> None:
+    """Until triage has spoken nobody knows whether an audit is to hide it; a case on the screen, or opened, does not wait."""
+    history = (ordered(), completed(), triaged(), predicted())
+    assert row(*history).said == ()
+    assert row(*history, triaged(2, prediction_id="example-predicted")).said
+    assert row(*history, looked()).said
+    assert screen_of(told(*history), NOW, ()).row.said
 
 
 def test_an_audit_answer_taken_back_is_not_asked_for_again_as_one() -> None:
@@ -168,7 +203,8 @@ def test_an_audit_answer_taken_back_is_not_asked_for_again_as_one() -> None:
 
 def test_an_expired_audit_hides_nothing() -> None:
     """A wish nobody answered in time is over."""
-    case = told(completed(), predicted(), requested(ai_hidden=True))
+    case = told(completed(), predicted(), requested(ai_hidden=True), triaged(prediction_id="example-predicted"))
+    assert row_of(case, NOW).ai_hidden
     assert row_of(case, NOW + timedelta(days=2)).said
 
 
@@ -193,10 +229,8 @@ def test_an_answer_to_what_was_replaced_is_refused_in_words() -> None:
 
 def test_opening_a_case_is_said_with_what_was_shown() -> None:
     """Each look is an event; the first reader stays on the case."""
-    command = OpenCase(
-        id="open", subject=CASE, site=SITE, at=at(90), actor=READER, revision=1, prediction_id="example-predicted", ai_shown=True,
-    )
-    decision = next(route for route in routes() if route.hears is OpenCase).decide(command, told(completed(), predicted()))
+    command = looked(prediction_id="example-predicted", ai_shown=True)
+    decision = open_case(command, told(completed(), predicted()))
     assert isinstance(decision, Record)
     (event,) = decision.emit
     assert isinstance(event, CaseOpened)
@@ -204,10 +238,31 @@ def test_opening_a_case_is_said_with_what_was_shown() -> None:
     assert decision.state.opened.reader == READER.id
 
 
+@pytest.mark.parametrize("shown", [
+    {"revision": 0}, {"revision": 2}, {"revision": -1}, {"prediction_id": "made-up", "ai_shown": True},
+    {"revision": 1, "prediction_id": "example-predicted-2", "ai_shown": True},
+])
+def test_opening_what_was_never_there_to_be_shown_is_refused(shown: dict[str, object]) -> None:
+    """A made-up revision or reading is kept in quarantine, and said to nobody: what a reader saw must be true."""
+    decision = open_case(looked(**shown), told(completed(), predicted()))
+    assert isinstance(decision, Reject)
+    assert decision.answer is not None
+    assert not decision.answer.opened
+    assert decision.answer.reason == decision.reason
+
+
+def test_what_was_replaced_on_its_way_was_shown_all_the_same() -> None:
+    """Images and readings may be replaced between the screen and the word that it was opened: the look is recorded as it was."""
+    newer = predicted(0.4, name="predicted-2", seconds=88, read_at=at(88))
+    case = told(completed(), predicted(), newer, completed("again", 89, revision=2))
+    for known in ("example-predicted", "example-predicted-2"):
+        assert isinstance(open_case(looked(prediction_id=known, ai_shown=True), case), Record)
+
+
 def test_opening_what_is_not_there_is_refused() -> None:
-    """No case, no opening."""
-    command = OpenCase(id="open", subject=CASE, site=SITE, at=at(90), actor=READER, revision=1)
-    assert isinstance(next(route for route in routes() if route.hears is OpenCase).decide(command, None), Reject)
+    """No case, no opening; nor where there are no images yet."""
+    assert isinstance(open_case(looked(), None), Reject)
+    assert isinstance(open_case(looked(), told(ordered())), Reject)
 
 
 def released(version: int, stage: str, release: int) -> ModelReleased:

@@ -3,10 +3,11 @@
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from radloop.events.common import Actor, actor_named
 from radloop.kit.blobs import Blobs
 from radloop.kit.clock import Clock
 from radloop.kit.errors import Permanent
-from radloop.kit.flow import Actor, Outcome
+from radloop.kit.flow import Outcome
 from radloop.kit.jobs import progress_of
 from radloop.kit.runner import Runner
 from radloop.retraining.adapters.postgres import StoredShelf
@@ -107,7 +108,7 @@ def _described(model: str, version: Version, withdrawn: int) -> pb.ModelVersion:
 
 
 def _actor(said: common_pb2.Actor) -> Actor:
-    return Actor(kind=said.kind, id=said.id)
+    return actor_named(said.kind, said.id)
 
 
 def _required(command_id: str) -> str:

@@ -2,9 +2,9 @@
 
 import grpc
 
+from radloop.events.common import actor_named
 from radloop.kit.clock import Clock
 from radloop.kit.errors import Permanent
-from radloop.kit.flow import Actor
 from radloop.kit.runner import Runner
 from radloop.triage.handlers import RequestReviews, UndoReordering
 from radloop.v1 import triage_service_pb2 as pb
@@ -25,7 +25,7 @@ class TriageService(rpc.TriageServiceServicer):
         """Give the case its own place back."""
         outcome = self._runner.submit(UndoReordering(
             id=_required(request.command_id), subject=_required(request.case_id), site=self._site, at=self._clock.now(),
-            actor=Actor(kind=request.actor.kind, id=request.actor.id),
+            actor=actor_named(request.actor.kind, request.actor.id),
         ))
         return pb.UndoReorderingResponse(outcome=outcome.answer.outcome if outcome.answer else outcome.reason)
 
@@ -35,7 +35,7 @@ class TriageService(rpc.TriageServiceServicer):
             raise Permanent("count must be at least 1")
         outcome = self._runner.submit(RequestReviews(
             id=_required(request.command_id), subject="pool", site=self._site, at=self._clock.now(),
-            actor=Actor(kind=request.actor.kind, id=request.actor.id), count=request.count, seed=request.seed,
+            actor=actor_named(request.actor.kind, request.actor.id), count=request.count, seed=request.seed,
         ))
         if outcome.answer is None:
             raise Permanent(outcome.reason or "the request could not be recorded")

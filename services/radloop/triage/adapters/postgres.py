@@ -10,7 +10,7 @@ from radloop.kit.errors import Permanent
 from radloop.kit.store import Store
 from radloop.kit.tables import Repository, Table
 from radloop.triage.domain.case import Case
-from radloop.triage.domain.selection import Asked, Candidate
+from radloop.triage.domain.selection import Asked, Candidate, candidate
 
 CASES = Table(Case, "case_file", "case_id")
 ASKED = Table(Asked, "asked", "pool")
@@ -18,7 +18,7 @@ REPOSITORIES: dict[type, Repository[Any]] = {Case: CASES, Asked: ASKED}
 
 
 class StoredPool:
-    """The pool, from our own cases and the embeddings that their predictions name."""
+    """What can be asked about, from our own cases and the embeddings that their predictions name."""
 
     def __init__(self, store: Store, blobs: Blobs) -> None:
         self._store, self._blobs = store, blobs
@@ -35,9 +35,12 @@ class StoredPool:
                 embedding = np.frombuffer(self._blobs.get(case.reading.embedding), dtype="<f4")
             except Permanent:
                 continue
-            score = min(case.reading.scores, key=lambda one: abs(one.probability - 0.5))
-            found.append(Candidate(
-                case_id=case.case_id, prediction_id=case.reading.prediction_id, probability=score.probability,
-                model=case.reading.model, version=case.reading.version, embedding=tuple(embedding.tolist()),
-            ))
+            one = candidate(case.case_id, case.reading, tuple(embedding.tolist()))
+            if one is not None:
+                found.append(one)
         return tuple(found)
+
+    def case(self, case_id: str) -> Case | None:
+        """Return a case as it is known now."""
+        with self._store.connection() as connection, connection.cursor() as cursor:
+            return CASES.load(cursor, (case_id,))

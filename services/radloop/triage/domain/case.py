@@ -10,6 +10,8 @@ from radloop.events.prediction import FindingScore, Prediction
 from radloop.triage.domain.policy import Policy
 
 CLINICIANS = ("stat", "asap", "routine")
+RAISED = "asap"
+"""The clinicians' class that the RIS shows for a lifted order, and so the one that an echo of a lift says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,15 @@ class Reading:
     scores: tuple[FindingScore, ...]
     out_of_distribution: bool
     embedding: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hastened:
+    """The first order message that made a routine order ASAP; `again` once another message spoke of the order after it."""
+
+    at: datetime
+    order_revision: int
+    again: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +74,7 @@ class Case:
     failure: str = ""
     late: bool = False
     undone_at_order: int | None = None
+    hastened: Hastened | None = None
     purpose: str = ""
     said: Place | None = field(default=None, metadata={"counter": True})
     said_code: str = field(default="", metadata={"counter": True})
@@ -74,24 +86,46 @@ class Case:
         return self.opened_at is not None or self.signed_at is not None or self.cancelled
 
     @property
+    def echoed(self) -> bool:
+        """Whether the order's ASAP is taken for the RIS's echo of our own lift: the first of its kind, told while the lift stood.
+
+        Nothing in a message tells an echo from a clinician who raises the same order to the same class. So the case keeps at
+        least that class's place while it is lifted, and whatever is said of the order next is the clinician's own word.
+        """
+        first = self.hastened
+        if first is None or first.again or self.lift_made_at is None or first.at <= self.lift_made_at or not self._in_time:
+            return False
+        return self.undone_at_order is None or self.undone_at_order >= first.order_revision
+
+    @property
+    def own_priority(self) -> str:
+        """The clinician's own priority: the order's, but for an echo of our lift."""
+        return "routine" if self.echoed else self.priority
+
+    @property
     def undone(self) -> bool:
-        """A reader undid the reordering, and no human has changed the order's priority since."""
-        return self.undone_at_order is not None and self.undone_at_order >= self.order_revision
+        """A reader undid the lift, and no clinician has given the order another priority."""
+        return self.undone_at_order is not None and self.own_priority == "routine"
 
     @property
     def lifted(self) -> bool:
-        """A confident reading made before anybody opened or signed the case lifted it, and no reader undid that."""
-        if self.lift_made_at is None or self.undone or self.priority != "routine":
-            return False
-        return all(end is None or self.lift_made_at < end for end in (self.opened_at, self.signed_at))
+        """A confident reading made in time lifted it. A reader's undo is for good: a case is lifted once."""
+        return self._in_time and self.own_priority == "routine" and not self.undone
 
-    def prioritised(self, priority: str, order_revision: int) -> "Case":
-        """Take the order's priority. One that stays as it was (a patient update, our own undo's echo) leaves an undo standing."""
-        stands = self.undone and priority == self.priority
-        return replace(
-            self, priority=priority, order_revision=order_revision,
-            undone_at_order=order_revision if stands else self.undone_at_order,
-        )
+    @property
+    def _in_time(self) -> bool:
+        """Whether the reading that lifts was made before anybody opened or signed the case."""
+        made = self.lift_made_at
+        return made is not None and all(end is None or made < end for end in (self.opened_at, self.signed_at))
+
+    def prioritised(self, priority: str, order_revision: int, said_at: datetime | None = None) -> "Case":
+        """Take the order's priority; `said_at` is when an order message said so, None for news of the patient or a join."""
+        hastened = self.hastened
+        if said_at is not None and hastened is not None:
+            hastened = replace(hastened, again=True)
+        elif said_at is not None and self.order_revision and (self.priority, priority) == ("routine", RAISED):
+            hastened = Hastened(at=said_at, order_revision=order_revision)
+        return replace(self, priority=priority, order_revision=order_revision, hastened=hastened)
 
     def read(self, reading: Reading, policy: Policy) -> "Case":
         """Take what the model said; the first confident finding is remembered as the lift, for good."""
@@ -106,13 +140,16 @@ class Case:
         """Return the place that follows from the facts, None while the images are not all here."""
         if self.arrived_at is None or not self.revision:
             return None
-        own = self.priority if self.priority in CLINICIANS else "routine"
+        own = self.own_priority if self.own_priority in CLINICIANS else "routine"
         lifted = self.lifted
         urgency = "raised" if lifted else own
+        allowance = policy.allowance_minutes.of(urgency)
+        if lifted and self.echoed:
+            allowance = min(allowance, policy.allowance_minutes.of(RAISED))
         reading = self.reading if self.reading is not None and self.reading.revision == self.revision else None
         held = doubts(reading, policy) if reading else ()
         return Place(
-            urgency=urgency, priority=own, read_by=self.arrived_at + timedelta(minutes=policy.allowance_minutes.of(urgency)),
+            urgency=urgency, priority=own, read_by=self.arrived_at + timedelta(minutes=allowance),
             reasons=self._reasons(policy, reading, lifted=lifted, held=held), guards=held,
             conformal=tuple(sorted({one for score in reading.scores for one in score.conformal})) if reading else (),
             uncertainty=label_value(reading) if reading else None, lifted=lifted,
@@ -122,15 +159,15 @@ class Case:
     def _reasons(self, policy: Policy, reading: Reading | None, *, lifted: bool, held: tuple[str, ...]) -> tuple[str, ...]:
         if self.undone and self.lift_id:
             return ("its own place again: a reader undid the lift",)
-        if lifted and reading:
-            found = findings_to_lift(reading, policy) or reading.scores
-            return tuple(f"lifted: {score.code.display.lower()} {score.probability:.0%}" for score in found)
         if lifted:
-            return ("lifted: by the reading of an earlier revision",)
+            found = findings_to_lift(reading, policy) or reading.scores if reading else ()
+            why = tuple(f"lifted: {score.code.display.lower()} {score.probability:.0%}" for score in found)
+            echo = (f"the order says {self.priority} since: taken for the RIS's echo of the lift",) if self.echoed else ()
+            return (*(why or ("lifted: by the reading of an earlier revision",)), *echo)
         if held:
             return tuple(f"kept its place: {guard}" for guard in held)
-        if reading and self.priority != "routine" and findings_to_lift(reading, policy):
-            return (f"the clinician's own priority stands: {self.priority}",)
+        if reading and self.own_priority != "routine" and findings_to_lift(reading, policy):
+            return (f"the clinician's own priority stands: {self.own_priority}",)
         if reading:
             return ("kept its place: no finding above the policy's threshold",)
         if self.failed_revision == self.revision and self.failure:
@@ -173,9 +210,15 @@ def findings_to_lift(reading: Reading, policy: Policy) -> tuple[FindingScore, ..
     )
 
 
+def most_telling(reading: Reading) -> FindingScore | None:
+    """Return the finding whose answer would teach most, the most uncertain one; None where the model said of none."""
+    return max(reading.scores, key=lambda score: entropy(score.probability), default=None)
+
+
 def label_value(reading: Reading) -> float:
-    """Return how much an answer would teach: the entropy of the most uncertain finding, in bits (0 to 1)."""
-    return max((entropy(score.probability) for score in reading.scores), default=0.0)
+    """Return how much an answer would teach: the entropy of the most telling finding, in bits (0 to 1)."""
+    telling = most_telling(reading)
+    return entropy(telling.probability) if telling else 0.0
 
 
 def entropy(probability: float) -> float:

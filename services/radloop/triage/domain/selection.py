@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from radloop.events.common import Code
+from radloop.triage.domain.case import Reading, entropy, most_telling
+
 Floats = NDArray[np.float64]
 MARGIN_POOL = 10
 ROUNDS = 20
@@ -16,14 +19,19 @@ ROUNDS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A case that could be asked about: its finding's probability and its embedding."""
+    """A case that could be asked about: its most telling finding, how probable that is, and the embedding."""
 
     case_id: str
-    prediction_id: str
+    finding: Code
     probability: float
     model: str
     version: int
-    embedding: tuple[float, ...]
+    embedding: tuple[float, ...] = ()
+
+    @property
+    def label_value(self) -> float:
+        """How much an answer would teach, in bits (0 to 1)."""
+        return entropy(self.probability)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +45,24 @@ class Draw:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """The cases already asked about from the pool, and the budget spent on live ones."""
+    """The cases already asked about from the pool, and the budget spent on live ones, which depends on what came when."""
 
     pool: str
     case_ids: tuple[str, ...] = ()
     day: str = ""
-    spent_today: int = 0
-    recent_values: tuple[float, ...] = field(default=(), metadata={"order": True})
+    spent_today: int = field(default=0, metadata={"counter": True})
+    recent_values: tuple[float, ...] = ()
+
+
+def candidate(case_id: str, reading: Reading, embedding: tuple[float, ...] = ()) -> Candidate | None:
+    """Return a case as one to be asked about, None where the model said of no finding."""
+    score = most_telling(reading)
+    if score is None:
+        return None
+    return Candidate(
+        case_id=case_id, finding=score.code, probability=score.probability, model=reading.model, version=reading.version,
+        embedding=embedding,
+    )
 
 
 def draw(candidates: tuple[Candidate, ...], count: int, audit_share: float, seed: int) -> tuple[Draw, ...]:

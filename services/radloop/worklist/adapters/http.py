@@ -12,7 +12,8 @@ again). Commands carry an id that the sender makes: sent twice, they are done on
     GET  /api/cases/{case}/images/{sop}/{frame}?longest=N           header of a frame: rows, columns, window, inverted, ...
     GET  /api/cases/{case}/images/{sop}/{frame}/pixels?longest=N    its pixels, unsigned 16 bits, little endian, row by row
     GET  /api/cases/{case}/evidence?request=R&system=S&value=V      {"rows", "columns", "values": [[0..1]], ...}
-    POST /api/cases/{case}/open       {"command_id", "reader", "revision", "prediction_id", "ai_shown", "request_id"}
+    POST /api/cases/{case}/open       {"command_id", "reader", "revision", "prediction_id", "ai_shown", "request_id"}: who looks
+         (at most 64 characters) and what was on the screen, which must be something that was there to be shown
     POST /api/cases/{case}/verdicts   the same with "verdict_id" for "command_id", and "kind" (accept, reject, refine,
          cannot-say), "answers": [{"code": {"system", "value", "display"}, "value": present|absent|cannot-say}],
          "seconds_spent"
@@ -45,7 +46,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from radloop.events.common import Actor, Code
+from radloop.events.common import Actor, Code, actor_named
 from radloop.events.reading import FindingAnswer
 from radloop.kit import codec
 from radloop.kit.errors import Misconfigured, Permanent, Transient
@@ -249,10 +250,7 @@ class PageServer:
 
     def _open(self, request: Request, body: bytes) -> Response:
         asked = _read(_Asked, body)
-        shown = Shown(
-            case_id=request.path_params["case"], revision=asked.revision, prediction_id=asked.prediction_id,
-            ai_shown=asked.ai_shown, request_id=asked.request_id,
-        )
+        shown = _shown(request.path_params["case"], asked)
         return _settled(self._page.open_case(asked.command_id, _reader(asked.reader), shown))
 
     def _undo(self, request: Request, body: bytes) -> Response:
@@ -325,9 +323,17 @@ def _read(kind: type[T], body: bytes) -> T:
 
 
 def _reader(name: str) -> Actor:
-    if not name.strip():
-        raise Permanent("say who you are first")
-    return Actor(kind="reader", id=name.strip())
+    return actor_named("reader", name)
+
+
+def _shown(case_id: str, asked: _Asked | _Answer) -> Shown:
+    """Return what was on the screen; raise Permanent where it contradicts itself: it decides whether an answer counts as blind."""
+    if asked.ai_shown != bool(asked.prediction_id):
+        raise Permanent("ai_shown says that a reading was on the screen, and prediction_id says which: give both or neither")
+    return Shown(
+        case_id=case_id, revision=asked.revision, prediction_id=asked.prediction_id, ai_shown=asked.ai_shown,
+        request_id=asked.request_id,
+    )
 
 
 def _verdict_of(case_id: str, body: bytes) -> VerdictGiven:
@@ -337,11 +343,7 @@ def _verdict_of(case_id: str, body: bytes) -> VerdictGiven:
         raise Permanent("a verdict is accept, reject, refine or cannot-say, and answers present, absent or cannot-say")
     if not asked.verdict_id or not 0 <= asked.seconds_spent < float("inf"):
         raise Permanent("a verdict has an id and the seconds it took")
-    shown = Shown(
-        case_id=case_id, revision=asked.revision, prediction_id=asked.prediction_id, ai_shown=asked.ai_shown,
-        request_id=asked.request_id,
-    )
     return VerdictGiven(
-        verdict_id=asked.verdict_id, reader=_reader(asked.reader), kind=asked.kind, answers=asked.answers, shown=shown,
+        verdict_id=asked.verdict_id, reader=_reader(asked.reader), kind=asked.kind, answers=asked.answers, shown=_shown(case_id, asked),
         seconds_spent=asked.seconds_spent,
     )

@@ -5,7 +5,7 @@ arrive in any order. What follows from several parts together (matched, shown, l
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -131,7 +131,11 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A row of the reading room. The last five fields are worked out from the others by `placed`, for the list's queries."""
+    """A row of the reading room. The last five fields are worked out from the others by `placed`, for the list's queries.
+
+    `ai_seen` once a reader may know what a model said: the list showed its lift, or the case was opened with it on the screen.
+    `replaced` are the readings that a newer one took the place of, which may still be on somebody's screen.
+    """
 
     case_id: str
     site: str
@@ -146,6 +150,8 @@ class Case:
     verdicts: tuple[Verdict, ...] = ()
     results: tuple[Result, ...] = ()
     requests: tuple[Request, ...] = ()
+    ai_seen: bool = False
+    replaced: tuple[str, ...] = field(default=(), metadata={"counter": True})
     standing: str = "expected"
     stat: bool = False
     read_by: datetime | None = None
@@ -223,6 +229,17 @@ class Case:
         answered = {one.request_id for one in self.answers}
         ever = {one.request_id for one in self.verdicts}
         return tuple(one for one in self.requests if one.request_id not in (ever if one.ai_hidden else answered))
+
+    def hides(self, request: Request) -> bool:
+        """Whether a request hides what a model said: an answer is never called blind whose reader may have seen it."""
+        return request.ai_hidden and not self.ai_seen
+
+    def unknown(self, revision: int, prediction_id: str) -> str:
+        """Say why this cannot have been on a screen, empty where it can: also what has been replaced since was shown once."""
+        if not 1 <= revision <= self.revision:
+            return "this case has no such revision of its images"
+        known = {"", *self.replaced, *([self.read.prediction_id] if self.read else [])}
+        return "" if prediction_id in known else "no such reading of this case is known"
 
 
 def placed(case: Case) -> Case:

@@ -1,7 +1,8 @@
 """What is shown of a case: a row of the list, and the case on the screen with or without the AI.
 
 An open audit request hides what the model said, in its row and on the screen, until it is answered: an answer that was
-influenced could not measure the model. A place that was changed is still said to have been changed.
+influenced could not measure the model. Once a reader may have seen it (a lift says so on the list) nothing is hidden any more,
+and the answer says that the AI was shown.
 """
 
 from dataclasses import dataclass
@@ -10,11 +11,10 @@ from typing import Literal
 
 from radloop.events.common import Code, Patient
 from radloop.events.reading import FindingAnswer
-from radloop.worklist.domain.case import Case, Read, Request, Verdict
+from radloop.worklist.domain.case import Case, Place, Read, Request, Verdict
 from radloop.worklist.domain.serving import Model
 
 View = Literal["reading", "reviews", "done"]
-HIDDEN_REASON = "moved by the model; details after your answer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +153,7 @@ def asked_for(case: Case, request_id: str, now: datetime) -> Request | None:
     """Return the open request of this id, or (without one) the audit request that hides the AI of a case."""
     if request_id:
         return next((one for one in case.requests if one.request_id == request_id), None)
-    return next((one for one in waiting(case, now) if one.ai_hidden), None)
+    return next((one for one in waiting(case, now) if case.hides(one)), None)
 
 
 def waiting(case: Case, now: datetime) -> list[Request]:
@@ -169,7 +169,7 @@ def shown(case: Case, request_id: str, now: datetime) -> tuple[Read | None, bool
     """
     request = asked_for(case, request_id, now)
     answered = request is not None and request not in case.open_requests
-    if request and request.ai_hidden and not answered:
+    if request and case.hides(request) and not answered:
         return None, True
     earlier = case.imaged is not None and bool(case.imaged.purpose)
     return (None if earlier and request is None else case.current), False
@@ -187,9 +187,15 @@ def refusal(case: Case | None, request_id: str, revision: int, prediction_id: st
     return ""
 
 
-def row_of(case: Case, now: datetime, request_id: str = "") -> Row:
-    """Return a case as a row of the list, or (with a request) of the reviews: these show no class and no place."""
+def row_of(case: Case, now: datetime, request_id: str = "", *, on_screen: bool = False) -> Row:
+    """Return a case as a row of the list, or (with a request) of the reviews: these show no class and no place.
+
+    A row of the list shows what a model said together with the place that rests on it: until triage has spoken nobody knows
+    whether an audit is to hide it. A case that is on the screen does not wait for that.
+    """
     read, hidden = shown(case, request_id, now)
+    if not (on_screen or request_id or _weighed(case)):
+        read = None
     place = None if request_id else case.place
     study = case.imaged.study if case.imaged else None
     order = case.order
@@ -216,8 +222,8 @@ def row_of(case: Case, now: datetime, request_id: str = "") -> Row:
         ai_hidden=hidden,
         model=read.prediction.model if read else "",
         version=read.prediction.version if read else None,
-        move=_move(case) if place else "",
-        reason=_reason(case, hidden=hidden) if place else "",
+        move="" if hidden or place is None else _move(place),
+        reason="" if hidden or place is None else "; ".join(place.reasons or place.guards),
         unmatched=case.imaged is not None and not case.matched and not case.imaged.purpose,
         unread="" if hidden else case.why_unread,
         opened=case.opened is not None,
@@ -243,24 +249,19 @@ def _answered(verdict: Verdict) -> Answered:
     )
 
 
-def _move(case: Case) -> str:
-    place = case.place
-    if place is None:
-        return ""
+def _weighed(case: Case) -> bool:
+    """Whether triage has had its say on what a model said, or will not have one: nothing moves a case that was opened."""
+    if case.read is None or case.standing != "waiting" or case.opened is not None:
+        return True
+    return case.place is not None and case.place.prediction_id == case.read.prediction_id
+
+
+def _move(place: Place) -> str:
     if place.undone:
         return "undone"
     if place.lifted:
         return "lifted"
     return "kept" if place.abstained else ""
-
-
-def _reason(case: Case, *, hidden: bool) -> str:
-    place = case.place
-    if place is None or (hidden and not place.lifted):
-        return ""
-    if hidden:
-        return HIDDEN_REASON
-    return "; ".join(place.reasons or place.guards)
 
 
 def _told(case: Case, receiver: str) -> Told | None:
@@ -294,7 +295,7 @@ def screen_of(case: Case, now: datetime, findings: tuple[Code, ...], request_id:
     told = {one.code: None for one in read.prediction.findings} if read else {}
     request = asked_for(case, request_id, now)
     return Screen(
-        row=row_of(case, now, request_id),
+        row=row_of(case, now, request_id, on_screen=True),
         accession=accession.value if accession else "",
         study_date=study.study_date,
         view=" · ".join(dict.fromkeys(one.view for one in pictures if one.view)),
