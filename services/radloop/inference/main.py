@@ -6,6 +6,7 @@ from pathlib import Path
 from radloop.events.wire import Wire
 from radloop.inference.adapters.grpc import InferenceService
 from radloop.inference.adapters.loading import Loaded
+from radloop.inference.adapters.memory import keep_memory
 from radloop.inference.adapters.packages import RepositoryPackages
 from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk, unhurried
 from radloop.inference.adapters.readers import Readers
@@ -34,7 +35,7 @@ def build(settings: Settings) -> Room:
 
     def furnish(runner: Runner) -> Furnishing:
         readers = Readers(desk, runner.submit, clock, settings.readers)
-        runner.after_commit(readers.wake)
+        runner.after_commit("state", readers.wake)
         return Furnishing(
             services=(InferenceService(desk, loaded.warm).register,), parts=(loaded, readers),
             ready=(loaded.ready,),
@@ -48,6 +49,7 @@ def build(settings: Settings) -> Room:
 
 def main() -> int:
     """Run the command `radloop-inference`."""
+    keep_memory()
     return room.main("inference", Settings, build)
 
 
