@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -15,7 +15,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def p(values: list[float], percent: float) -> float:
+def p(values: Sequence[float], percent: float) -> float:
     """Return a percentile of seconds in milliseconds."""
     return round(float(np.percentile(values, percent)) * 1000, 1)
 

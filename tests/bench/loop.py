@@ -7,15 +7,19 @@ preparation of the same file and a bare tritonclient call. Then STATs on an idle
 
 import argparse
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import tritonclient.grpc as triton
 from figures import finish, p, say
 from kafka import KafkaConsumer
@@ -25,6 +29,7 @@ from pydicom.dataset import FileDataset
 from radloop.events.study import StudyCompleted
 from radloop.events.triage import CaseTriaged
 from radloop.events.wire import Wire
+from radloop.kit.bell import Bell
 from radloop.kit.clock import SystemClock
 from radloop.standards.dicom.pixels import prepare_file
 from radloop.standards.package import IMAGENET
@@ -51,12 +56,28 @@ from radloop.workbench.workshop import MODEL
 
 ROWS, COLUMNS = 2000, 2500
 SEED = 11
+# Where a study's time goes, from the rooms' own tables: when each hop's transaction began, or its event was taken by the broker.
+HOPS = ("completed_sent", "heard_by_inference", "read", "prediction_sent", "heard_by_triage", "placed", "place_sent")
+STAMPS = """
+    select completed.sent_at, heard.settled_at, made.created_at, made.sent_at, weighed.settled_at, placed.created_at, placed.sent_at,
+        timestamptz 'epoch' + make_interval(secs => %(due)s)
+    from ingestion.outbox completed
+    join inference.inbox heard on heard.route = 'take_study' and heard.input_id = completed.event_id
+    join inference.outbox made on made.topic = 'prediction-made' and made.key = completed.key
+    join triage.inbox weighed on weighed.route = 'take_prediction' and weighed.input_id = made.event_id
+    join triage.outbox placed on placed.topic = 'case-triaged' and placed.key = completed.key
+    where completed.topic = 'study-completed' and completed.key = %(case)s
+    order by placed.id desc limit 1
+"""
 
 
 class Ear:
     """Hears study-completed and case-triaged as any Kafka client would, and notes when."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, bells: Path) -> None:
+        # The embedded broker does not hold an empty fetch: who polls it all the time takes a processor from what is measured. So
+        # this one is rung as a room is, one that hears both topics.
+        self._bell = Bell(str(bells), "worklist", "bench")
         self._consumer = KafkaConsumer(
             "study-completed", "case-triaged", bootstrap_servers=bootstrap, auto_offset_reset="latest", fetch_max_wait_ms=20,
         )
@@ -69,11 +90,8 @@ class Ear:
     def _listen(self) -> None:
         wire = Wire()
         while True:
-            # The embedded broker does not hold an empty fetch: a long poll would take a processor from what is measured.
-            polled = self._consumer.poll(timeout_ms=2)
-            if not polled:
-                time.sleep(0.008)
-            for records in polled.values():
+            rung = self._bell.wait(0.2)
+            for records in self._consumer.poll(timeout_ms=20 if rung else 2).values():
                 now = datetime.now(UTC)
                 for record in records:
                     event = wire.decode({name: value.decode() for name, value in record.headers}, record.value)
@@ -96,6 +114,11 @@ class Ear:
                 if left <= 0:
                     raise SystemExit(f"no case-triaged with a prediction within {patience:.0f} s")
                 self._heard.wait(left)
+
+    def due(self, study_uid: str) -> tuple[str, datetime]:
+        """Return the case of a study that was heard, and when its quiet timer was due."""
+        with self._heard:
+            return self._due[study_uid]
 
 
 class Bench:
@@ -120,7 +143,7 @@ class Bench:
         self.version = self._release(cohort, self.books, home)
         self.hl7 = closing.enter_context(MllpLine(*_split(self.stack.address("ingestion.mllp"))))
         self.modality = closing.enter_context(Modality(*_split(self.stack.address("ingestion.dicom"))))
-        self.ear = Ear(self.stack.address("kafka"))
+        self.ear = Ear(self.stack.address("kafka"), self.stack.home / "bells")
         self.orders = self._orders()
         self._triton = triton.InferenceServerClient(self.stack.address("triton"))
 
@@ -160,6 +183,16 @@ class Bench:
         self.modality.store(image)
         return self.ear.seconds(order.study_uid)
 
+    def hops(self, studies: list[str]) -> dict[str, float]:
+        """Return when studies passed each hop: medians in ms since their quiet timers were due."""
+        passed = []
+        with psycopg.connect(self.stack.address("postgres")) as rooms:
+            for case, due in map(self.ear.due, studies):
+                row = rooms.execute(STAMPS, {"case": case, "due": due.timestamp()}).fetchone()
+                if row is not None:
+                    passed.append([(stamp - row[-1]).total_seconds() for stamp in row[:-1]])
+        return {name: p(list(column), 50) for name, column in zip(HOPS, zip(*passed, strict=True), strict=True)}
+
     def bare(self, image: FileDataset) -> float:
         """Prepare the same file and call Triton; return the seconds."""
         file = file_bytes(image)
@@ -185,7 +218,7 @@ def main() -> None:
         bench = Bench(Path(folder), source, closing)
         images = [one.image for one in draw(source, SEED, sizes(60, 100)).morning]
         say(f"version {bench.version} serves; {args.rounds} rounds, one study at a time")
-        ours, bare = [], []
+        ours, bare, studies = [], [], []
         for turn in range(args.rounds + 3):
             order = next(bench.orders)
             image = bench.picture(order, images[turn % len(images)])
@@ -193,12 +226,17 @@ def main() -> None:
             if turn >= 3:  # the first warm caches on both sides
                 ours.append(took)
                 bare.append(beside)
-        say(f"ours p50 {p(ours, 50)} ms, bare p50 {p(bare, 50)} ms")
-        idle = [stat(bench, images, turn) for turn in range(args.stats)]
+                studies.append(order.study_uid)
+        say(f"ours p50 {p(ours, 50)} ms, bare p50 {p(bare, 50)} ms; passed, in ms since due: {bench.hops(studies)}")
+        idle, _ = zip(*(stat(bench, images, turn) for turn in range(args.stats)), strict=True)
         say(f"STAT on an idle system: p95 {p(idle, 95)} ms; now during a backfill of {args.backfill}")
-        busy, left = under_backfill(bench, images, args.stats, args.backfill)
-        if not left:
+        with backfill(bench, images, args.backfill, Path(folder) / "earlier") as unread:
+            busy, studies_busy = zip(*(stat(bench, images, turn) for turn in range(args.stats)), strict=True)
+            left = unread() + args.stats
+        say(f"STAT during it: p95 {p(busy, 95)} ms, {left} still unread; passed: {bench.hops(list(studies_busy))}")
+        if left <= 0:
             raise SystemExit("the backfill ended before the last STAT: nothing was measured against it")
+        hops = bench.hops(studies)
     finish(
         "loop",
         {
@@ -206,6 +244,7 @@ def main() -> None:
             "bare_p50_ms": p(bare, 50), "bare_p95_ms": p(bare, 95), "stat_idle_p50_ms": p(idle, 50), "stat_idle_p95_ms": p(idle, 95),
             "stat_backfill_p50_ms": p(busy, 50), "stat_backfill_p95_ms": p(busy, 95), "backfill_left_at_the_end": float(left),
             "rounds": float(len(ours)), "stats": float(len(busy)), "rows": float(ROWS), "columns": float(COLUMNS),
+            **{f"hop_{name}_p50_ms": at for name, at in hops.items()},
         },
         {
             "stored_to_triaged_over_bare": p(ours, 50) / p(bare, 50), "stored_to_triaged_over_bare_p95": p(ours, 95) / p(bare, 95),
@@ -215,34 +254,28 @@ def main() -> None:
     )
 
 
-def stat(bench: Bench, images: list[str], turn: int) -> float:
-    """Send one STAT; return its seconds."""
-    from dataclasses import replace
-
+def stat(bench: Bench, images: list[str], turn: int) -> tuple[float, str]:
+    """Send one STAT; return its seconds, and which study it was."""
     order = replace(next(bench.orders), priority="S")
-    return bench.ours(order, bench.picture(order, images[turn % len(images)]))
+    return bench.ours(order, bench.picture(order, images[turn % len(images)])), order.study_uid
 
 
-def under_backfill(bench: Bench, images: list[str], stats: int, studies: int) -> tuple[list[float], int]:
-    """Send STATs while earlier studies are read; return their seconds, and how many earlier ones were left at the end."""
-    before = bench.rooms.readings().done
-    handed = threading.Event()
-
-    def hand_over() -> None:
-        for turn in range(studies):
-            order = next(earlier)
-            bench.rooms.backfill(file_bytes(bench.picture(order, images[turn % len(images)], large=False)), "pool")
-        handed.set()
-
-    now = datetime.now(UTC)
-    earlier = iter(book(SEED + 2, children(SEED + 2, studies, now.date()), 1, now, timedelta(seconds=1), prefix="C"))
-    threading.Thread(target=hand_over, daemon=True).start()
-    deadline = time.monotonic() + 60
-    while bench.rooms.readings().waiting < min(50, studies // 4) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    busy = [stat(bench, images, turn) for turn in range(stats)]
-    done = bench.rooms.readings().done - before - stats
-    return busy, max(0, studies - done)
+@contextmanager
+def backfill(bench: Bench, images: list[str], studies: int, folder: Path) -> Iterator[Callable[[], int]]:
+    """Have `radloop backfill` hand earlier studies over, as an AI lead would; yields how many are not read yet."""
+    before, now = bench.rooms.readings().done, datetime.now(UTC)
+    folder.mkdir()
+    for turn, order in enumerate(book(SEED + 2, children(SEED + 2, studies, now.date()), 1, now, timedelta(seconds=1), prefix="C")):
+        (folder / f"{turn:05}.dcm").write_bytes(file_bytes(bench.picture(order, images[turn % len(images)], large=False)))
+    command = [sys.executable, "-m", "radloop.cli.main", "backfill", str(folder), "--purpose", "pool"]
+    with subprocess.Popen(command, env={**os.environ, "RADLOOP_HOME": str(bench.stack.home)}, stdout=subprocess.DEVNULL) as handing:
+        deadline = time.monotonic() + 60
+        while bench.rooms.readings().waiting < min(50, studies // 4):
+            if time.monotonic() > deadline or handing.poll():
+                raise SystemExit("the backfill did not begin")
+            time.sleep(0.1)
+        yield lambda: studies - (bench.rooms.readings().done - before)
+        handing.terminate()
 
 
 def _split(address: str) -> tuple[str, int]:
