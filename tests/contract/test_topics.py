@@ -50,7 +50,9 @@ def parts(kind: Descriptor, seen: set[str] | None = None) -> set[str]:
 def test_a_topic_is_described_whole(name: str) -> None:
     """Who says it, who hears it, key, partitions, retention, PHI: nothing is left out and nothing is unknown."""
     described = yaml.safe_load((PROTO / f"topics/{name}.yaml").read_text())
-    assert set(described) == {"description", "message", "key", "said_by", "heard_by", "partitions", "retention_days", "phi", "examples"}
+    assert set(described) == {
+        "description", "message", "key", "said_by", "heard_by", "partitions", "retention_days", "bulk", "phi", "examples",
+    }
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name), "Kafka's metrics fold dots into underscores"
     topic = topics()[name]
     assert topic.key in {"case", "model"}

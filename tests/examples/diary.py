@@ -9,12 +9,15 @@ from typing import Any
 from examples.shared import CASE, READER, SITE, ordered
 
 from radloop.events.order import OrderRecorded
+from radloop.events.study import StudyBackfilled
 from radloop.events.wire import Wire
 from radloop.kit.clock import SystemClock
 from radloop.kit.deliveries import Answer
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import At, Command, Decision, Deliver, DeliveryAnswered, Due, Event, JobEnded, Record, Route, StartJob, on, on_timer
+from radloop.kit.consumer import Consumer
 from radloop.kit.kafka import Broker
+from radloop.kit.parking import Parking
 from radloop.kit.runner import Runner
 from radloop.kit.store import Store
 from radloop.kit.tables import Table
@@ -96,6 +99,11 @@ def hear(event: OrderRecorded, diary: Diary | None) -> Decision[Diary]:
     return Record(note(event.subject, diary, f"order {event.order_revision}"))
 
 
+def shelve(event: StudyBackfilled, diary: Diary | None) -> Decision[Diary]:
+    """Write an earlier study down."""
+    return Record(note(event.subject, diary, "earlier"))
+
+
 def answered(command: DeliveryAnswered, diary: Diary | None) -> Decision[Diary]:
     """Write an answer down."""
     return Record(note(command.subject, diary, f"{command.delivery.body.decode()} {command.outcome}"))
@@ -123,11 +131,17 @@ class Here:
         self.store.open()
         routes: tuple[Route[Any], ...] = (
             on(Say, say, keeps=Diary), on(OrderRecorded, hear, keeps=Diary, observe=self.world.look),
+            on(StudyBackfilled, shelve, keeps=Diary),
             on(DeliveryAnswered, answered, keeps=Diary), on_timer("ring", rung, keeps=Diary), on(JobEnded, job_ended, keeps=Diary),
         )
         self.runner = Runner(self.store, routes, Wire(), CLOCK)
         self.broker = Broker(bootstrap, bells=str(folder / "bells"))
+        self.parking = Parking(self.runner)
         self.workers: list[Any] = []
+
+    def consumer(self, *, bulk: bool = False) -> Consumer:
+        """Build a consumer of this room; what it parks, `parking` tries again."""
+        return Consumer(self.runner, Wire(), self.broker, "0", self.parking, CLOCK, bulk=bulk)
 
     def start(self, *workers: Any) -> None:
         """Start workers, to be stopped at the end."""

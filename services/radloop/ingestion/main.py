@@ -35,7 +35,7 @@ def build(settings: Settings) -> Room:
 
     def furnish(runner: Runner) -> Furnishing:
         messages = Hl7Door(runner, clock, origin)
-        images = ImageDoor(runner, Folder(settings.blobs), clock, settings.site)
+        images = ImageDoor(runner, Folder(settings.blobs), clock, settings.site, settings.quiet_seconds)
         limits = Limits(settings.mllp_message_bytes, settings.mllp_idle_seconds, settings.mllp_connections)
         mllp = MllpServer(*host_and_port(settings.mllp), messages.take, messages.broken, limits)
         dicom_host, dicom_port = host_and_port(settings.dicom)

@@ -16,12 +16,12 @@ log = logging.getLogger(__name__)
 _RINGS = 64
 
 
-def ring(folder: str, rooms: Iterable[str]) -> None:
-    """Ring every consumer of these rooms; whoever is not there is not missed."""
+def ring(folder: str, groups: Iterable[str]) -> None:
+    """Ring every consumer of these groups; whoever is not there is not missed."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
         own.setblocking(False)
-        for room in rooms:
-            for bell in Path(folder).glob(f"{room}.*"):
+        for group in groups:
+            for bell in Path(folder).glob(f"{group}.*"):
                 try:
                     own.sendto(b"", str(bell))
                 except OSError:  # nobody there any more, or rung so often already that it will be heard
@@ -31,8 +31,8 @@ def ring(folder: str, rooms: Iterable[str]) -> None:
 class Bell:
     """One consumer's own bell: a Unix datagram socket in the folder, gone when it is closed or its process ends."""
 
-    def __init__(self, folder: str, room: str, instance: str) -> None:
-        self._path = Path(folder) / f"{room}.{instance}"
+    def __init__(self, folder: str, group: str, instance: str) -> None:
+        self._path = Path(folder) / f"{group}.{instance}"
         self._socket: socket.socket | None = None
 
     def wait(self, seconds: float) -> bool:

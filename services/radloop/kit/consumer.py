@@ -2,13 +2,14 @@
 
 A case never holds a partition: what has not succeeded within ten seconds waits in the room's schema, and later inputs of
 its key behind it. When the store itself is away the consumer pauses, keeps its membership, and tries the same records again.
+
+A room hears its bulk topics as another group, in one lane that yields to the first: what nobody waits for may come by the
+thousand, and stands in front of no STAT.
 """
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import replace
 from typing import Any
 
 from kafka import KafkaConsumer, OffsetAndMetadata
@@ -19,8 +20,9 @@ from radloop.kit.clock import Clock
 from radloop.kit.codec import EventCodec
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Arrived
-from radloop.kit.kafka import Broker
+from radloop.kit.kafka import Broker, group, topics
 from radloop.kit.line import Line
+from radloop.kit.parking import Parking
 from radloop.kit.runner import Parked, Runner
 from radloop.kit.worker import Worker, back_off
 
@@ -31,39 +33,45 @@ LANES = 4
 JOIN_S = 15.0
 HELD_MS = 250
 """How long a broker may hold an empty fetch."""
-UNHELD_MS, RUNG_MS = 2, 50
+UNHELD_MS, RUNG_MS = 2, 10
 """For a broker that does not: not 0, or a member never gets through joining its group; longer where something is there."""
-IDLE_S, JOINING_S = 0.2, 0.02
+IDLE_S, SOON_S = 0.5, 0.05
+"""How long the next look waits for the bell; soon where a member is joining, or was rung and found nothing yet."""
 COMMIT_MS = 10_000
 MOST = 200
 
 
 class Consumer:
-    """Feeds one room from Kafka; `parked` tries again what was parked."""
+    """Feeds one room from Kafka."""
 
-    def __init__(self, runner: Runner, events: EventCodec, broker: Broker, instance: str, clock: Clock) -> None:
+    def __init__(
+        self, runner: Runner, events: EventCodec, broker: Broker, instance: str, parking: Parking, clock: Clock,
+        *, bulk: bool = False,
+    ) -> None:
+        """Hear the room's bulk topics, or all its others."""
         self._runner, self._broker, self._instance, self._clock = runner, broker, instance, clock
-        self._topics = tuple(sorted({events.topic(kind) for kind in runner.hears()}))
-        self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="lane")
+        self._parking, self._bulk = parking, bulk
+        self._group = group(runner.store.room, bulk=bulk)
+        said = {events.topic(kind) for kind in runner.hears()}
+        self._topics = tuple(sorted(name for name in said if topics()[name].bulk is bulk))
+        self._pool = ThreadPoolExecutor(1 if bulk else LANES, thread_name_prefix="lane-bulk" if bulk else "lane")
         self._line = Line(broker.bootstrap)
-        self._bell = Bell(broker.bells, runner.store.room, instance) if broker.bells else None
+        self._bell = Bell(broker.bells, self._group, instance) if broker.bells else None
         self._kafka: KafkaConsumer | None = None
         self._seen_partitions: set[Any] = set()
-        self._joined = False
+        self._more = self._joined = False
+        self._patience = SOON_S
         self._join_by = 0.0
-        self.worker = Worker("consumer", self._turn)
-        self.parked = Worker("parked", self._try_parked)
+        self.worker = Worker("consumer-bulk" if bulk else "consumer", self._turn)
 
     def start(self) -> None:
-        """Begin to poll and to try what is parked."""
+        """Begin to poll."""
         if self._topics:
             self.worker.start()
-        self.parked.start()
 
     def stop(self) -> None:
         """Settle what is in hand, commit, leave."""
         self.worker.stop(timeout=15)
-        self.parked.stop()
         self._pool.shutdown(wait=True)
         self._close()
         self._line.close()
@@ -84,7 +92,7 @@ class Consumer:
         try:
             if self._kafka is None:
                 self._line.was_cut()  # from here on it must hold
-                self._kafka = self._broker.consumer(self._runner.store.room, self._instance, self._topics)
+                self._kafka = self._broker.consumer(self._group, self._instance, self._topics)
                 self._join_by = self._clock.monotonic() + JOIN_S
             polled = self._poll(self._kafka)
             # A member without partitions (more members than partitions) counts as joined after a while.
@@ -107,10 +115,12 @@ class Consumer:
         """Return what is new, waiting a little for it: at the broker where it holds a fetch, else for the bell."""
         if self._bell is None:
             return dict(kafka.poll(timeout_ms=HELD_MS, max_records=MOST))
-        polled = kafka.poll(timeout_ms=UNHELD_MS, max_records=MOST)
-        if not polled and self._bell.wait(IDLE_S if kafka.assignment() else JOINING_S):
-            polled = kafka.poll(timeout_ms=RUNG_MS, max_records=MOST)
-        return dict(polled)
+        # After something there may be more, whose ring was heard with it.
+        rung = not self._more and self._bell.wait(self._patience)
+        polled = dict(kafka.poll(timeout_ms=RUNG_MS if rung else UNHELD_MS, max_records=MOST))
+        self._more = bool(polled)
+        self._patience = SOON_S if (rung and not polled) or not kafka.assignment() else IDLE_S
+        return polled
 
     def _commit(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Commit what was settled, and that alone: partitions may have come and gone meanwhile."""
@@ -192,6 +202,12 @@ class Consumer:
     def _settle_lane(self, lane: list[Arrived]) -> None:
         """Settle the inputs of one key in order; what is settled is taken off, so that a second try goes on from there."""
         while lane:
+            if self._bulk:
+                self._runner.courtesy.give_way()
+            else:
+                self._runner.courtesy.live()
+            if self.worker.stopping:
+                raise Transient("stopped: what is left is read again")
             self._settle_or_park(lane[0])
             lane.pop(0)
 
@@ -203,54 +219,13 @@ class Consumer:
                 if self._runner.settle_once(arrived) is not None:
                     return
             except Parked:
-                self._park(arrived, "waits behind an earlier one")
+                self._parking.park(arrived, "waits behind an earlier one")
                 return
             except Transient as away:
                 if self._runner.fuse.open:
                     raise  # nothing is wrong with this input: wait with all others, and park none of them
                 if self._clock.monotonic() - started > PARK_AFTER_S or self.worker.stopping:
-                    self._park(arrived, away.reason)
+                    self._parking.park(arrived, away.reason)
                     return
             self.worker.pause(min(back_off(tries), 2.0))
             tries += 1
-
-    def _park(self, arrived: Arrived, reason: str) -> None:
-        for route in self._runner.routes:
-            if route.hears_this(arrived.seen) and self._runner.store.settled(route, arrived.seen.id) is None:
-                self._runner.store.park(route.name, route.keys(arrived.seen), arrived, reason)
-        log.warning("parked", extra={"input": arrived.seen.id, "reason": reason})
-        self.parked.wake()
-
-    def _try_parked(self) -> float:
-        moved = False
-        for parked_id, type_name, source, headers, payload, tries in self._due_parked():
-            if self.parked.stopping:
-                break
-            try:
-                arrived = self._runner.read(type_name, source, headers, bytes(payload))
-                self._runner.settle_stubbornly(replace(arrived, careful=True))
-                settled = True
-            except Permanent as unreadable:
-                self._runner.quarantine_unread(source, headers, bytes(payload), unreadable.reason)
-                settled = True
-            except (Transient, Parked):
-                settled = False
-            moved |= settled
-            with self._runner.store.connection() as connection:
-                if settled:
-                    connection.execute("delete from parked where id = %s", (parked_id,))
-                else:
-                    connection.execute(
-                        "update parked set tries = tries + 1, not_before = now() + make_interval(secs => %s) where id = %s",
-                        (back_off(tries), parked_id),
-                    )
-        return 0.0 if moved else 0.5
-
-    def _due_parked(self) -> Iterable[Any]:
-        """Return the parked inputs, where it is time, that have none of their keys parked before them."""
-        with self._runner.store.connection() as connection:
-            return connection.execute(
-                "select id, type, source, headers, payload, tries from parked as head where not_before <= now() and not exists ("
-                " select from parked as before where before.route = head.route and before.keys && head.keys and before.id < head.id)"
-                " order by id limit 100",
-            ).fetchall()

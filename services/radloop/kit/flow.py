@@ -79,11 +79,15 @@ class DeliveryAnswered(Command):
 
 @dataclass(frozen=True)
 class At:
-    """A timer: the same name replaces, None cancels. `key` is the state's key unless it says otherwise."""
+    """A timer: the same name replaces, None cancels. `key` is the state's key unless it says otherwise.
+
+    `bulk` marks what nobody waits for and what may come by the thousand: it is settled after all others that are due.
+    """
 
     when: datetime | None
     name: str
     key: str = ""
+    bulk: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,10 +30,17 @@ class Topic:
     partitions: int
     retention_days: int
     phi: bool
+    bulk: bool
+    """Whether its events may come by the thousand while nobody waits for any of them: hearers take them after all others."""
     said_by: tuple[str, ...]
     heard_by: tuple[str, ...]
     description: str
     examples: tuple[str, ...]
+
+
+def group(room: str, *, bulk: bool) -> str:
+    """Return the consumer group as which a room hears its bulk topics, or all its others."""
+    return f"{room}-bulk" if bulk else room
 
 
 @cache
@@ -46,7 +53,7 @@ def topics() -> Mapping[str, Topic]:
         said: dict[str, Any] = yaml.safe_load(file.read_text())
         found[file.stem] = Topic(
             name=file.stem, message=said["message"], key=said["key"], partitions=said["partitions"],
-            retention_days=said["retention_days"], phi=said["phi"], said_by=tuple(said["said_by"]),
+            retention_days=said["retention_days"], phi=said["phi"], bulk=said["bulk"], said_by=tuple(said["said_by"]),
             heard_by=tuple(said["heard_by"]), description=said["description"], examples=tuple(said["examples"]),
         )
     if not found:

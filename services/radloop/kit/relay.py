@@ -1,4 +1,4 @@
-"""Events out: what is not marked sent, in order per key, woken at once when there is something; one relay per room.
+"""Events out: what is not marked sent, in order per key and topic, bulk topics last, woken at once; one relay per room.
 
 After the broker was away, topics are verified first, then what may have been lost is sent again, and only then anything
 new. Hearers recognise a repeat by its id.
@@ -14,7 +14,7 @@ from kafka.errors import KafkaError
 from radloop.kit import telemetry
 from radloop.kit.bell import ring
 from radloop.kit.errors import Transient
-from radloop.kit.kafka import Broker, topics
+from radloop.kit.kafka import Broker, group, topics
 from radloop.kit.leader import Leader
 from radloop.kit.line import Line
 from radloop.kit.store import Store
@@ -87,7 +87,8 @@ class Relay:
     def _send_batch(self) -> int:
         with self._store.connection() as connection:
             rows = connection.execute(
-                "select id, topic, key, headers, value from outbox where sent_at is null order by id limit %s", (BATCH,),
+                "select id, topic, key, headers, value from outbox where sent_at is null order by topic = any(%s), id limit %s",
+                ([name for name, topic in topics().items() if topic.bulk], BATCH),
             ).fetchall()
         if rows:
             self._send(rows)
@@ -122,7 +123,8 @@ class Relay:
         while queues and not failed:
             taken = self._send_wave([queue.popleft() for queue in queues.values()])
             if self._broker.bells:
-                ring(self._broker.bells, {room for topic, _ in queues for room in topics()[topic].heard_by})
+                said = [topics()[topic] for topic, _ in queues]
+                ring(self._broker.bells, {group(room, bulk=topic.bulk) for topic in said for room in topic.heard_by})
             failed = len(taken) < len(queues)
             queues = defaultdict(deque, {key: queue for key, queue in queues.items() if queue})
             with self._store.connection() as connection:

@@ -22,6 +22,7 @@ from radloop.kit.errors import Misconfigured, RadloopError, Transient
 from radloop.kit.flow import Route
 from radloop.kit.health import Health
 from radloop.kit.jobs import Job, Jobs, run_job
+from radloop.kit.parking import Parking
 from radloop.kit.relay import Relay
 from radloop.kit.runner import Runner
 from radloop.kit.settings import RoomSettings
@@ -112,28 +113,29 @@ class Room:
         """Start every part, wait for `stop`, and end them in the order that loses nothing: doors first, relay last."""
         broker = self.settings.broker()
         furnishing = self.furnish(runner)
-        consumer = Consumer(runner, self.events, broker, self.settings.instance, self.clock)
-        relay, timers = Relay(runner.store, broker), Timers(runner, self.clock)
-        workers: list[Worker] = [relay.worker, timers.worker, consumer.parked]
-        inner: list[Part] = [relay, timers, consumer]
-        runner.after_commit(relay.worker.wake)
-        runner.after_commit(timers.worker.wake)
+        relay, timers, parking = Relay(runner.store, broker), Timers(runner, self.clock), Parking(runner)
+        consumer = Consumer(runner, self.events, broker, self.settings.instance, parking, self.clock)
+        bulk = Consumer(runner, self.events, broker, self.settings.instance, parking, self.clock, bulk=True)
+        workers: list[Worker] = [relay.worker, timers.worker, parking.worker]
+        inner: list[Part] = [relay, timers, parking, consumer, bulk]
+        runner.after_commit("event", relay.worker.wake)
+        runner.after_commit("timer", timers.worker.wake)
         if furnishing.check is not None:
             deliveries = Deliveries(runner, furnishing.receivers, furnishing.check, self.clock, self.settings.site)
             inner.append(deliveries)
             workers.append(deliveries.worker)
-            runner.after_commit(deliveries.worker.wake)
+            runner.after_commit("delivery", deliveries.worker.wake)
         if self.jobs:
             jobs = Jobs(runner.store, f"radloop.{self.name}.main")
             inner.append(jobs)
             workers.append(jobs.worker)
-            runner.after_commit(jobs.worker.wake)
+            runner.after_commit("job", jobs.worker.wake)
         started = threading.Event()
 
         def reasons() -> list[str]:
             why = [] if started.is_set() else ["starting"]
             why += [f"{worker.name}: {worker.away}" for worker in workers if worker.away]
-            why += [f"consumer: {consumer.ready}"] if consumer.ready else []
+            why += [f"{one.worker.name}: {one.ready}" for one in (consumer, bulk) if one.ready]
             why += ["the fuse is open: the code fails on everything"] if runner.fuse.open else []
             return why + [said for ready in furnishing.ready if (said := ready())]
 

@@ -8,11 +8,12 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from radloop.kit import codec, telemetry
 from radloop.kit.clock import Clock
 from radloop.kit.codec import EventCodec
+from radloop.kit.courtesy import Courtesy
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Arrived, Command, Due, Event, Input, Outcome, Record, Reject, Route, Skip
 from radloop.kit.fuse import Fuse
@@ -20,6 +21,8 @@ from radloop.kit.store import Store, Work
 from radloop.kit.worker import places
 
 log = logging.getLogger(__name__)
+
+Kept = Literal["state", "event", "delivery", "timer", "job"]
 
 ATTEMPTS = 5
 IDENTITY_LENGTH = 512
@@ -35,13 +38,13 @@ class Runner:
 
     def __init__(self, store: Store, routes: Sequence[Route[Any]], events: EventCodec, clock: Clock) -> None:
         self.store, self.routes, self._events, self._clock = store, tuple(routes), events, clock
-        self.fuse = Fuse(clock)
+        self.fuse, self.courtesy = Fuse(clock), Courtesy(clock)
         self._kinds: Mapping[str, type[Input]] = {route.hears.__name__: route.hears for route in routes}
-        self._after_commit: list[Callable[[], None]] = []
+        self._after_commit: list[tuple[Kept, Callable[[], None]]] = []
 
-    def after_commit(self, wake: Callable[[], None]) -> None:
-        """Have something woken whenever a decision was kept (relay, timers, deliveries, the page)."""
-        self._after_commit.append(wake)
+    def after_commit(self, kept: Kept, wake: Callable[[], None]) -> None:
+        """Have something woken whenever a decision was kept that has such a thing for it."""
+        self._after_commit.append((kept, wake))
 
     def hears(self) -> tuple[type[Event], ...]:
         """Return the event types this room has routes for."""
@@ -128,9 +131,10 @@ class Runner:
             return self._bury(route, arrived, "its process died while handling it, again and again", attempts)
         started = self._clock.monotonic()
         name = f"{self.store.room} · {route.name}"
+        kept: frozenset[Kept] = frozenset()
         with telemetry.span(name, arrived.headers.get("traceparent", ""), input=arrived.seen.id) as span:
             try:
-                outcome = self._decide_and_keep(route, arrived)
+                outcome, kept = self._decide_and_keep(route, arrived)
             except Permanent as never:
                 outcome = self._bury(route, arrived, never.reason, attempts)
             except (Transient, Parked):
@@ -158,28 +162,29 @@ class Runner:
             self.fuse.mend()
         telemetry.count("radloop_inputs_total", route=route.name, outcome=outcome.kind)
         telemetry.observe("radloop_settle_seconds", self._clock.monotonic() - started, route=route.name)
-        for wake in self._after_commit:
-            wake()
+        for what, wake in self._after_commit:
+            if what in kept:
+                wake()
         return outcome
 
-    def _decide_and_keep(self, route: Route[Any], arrived: Arrived) -> Outcome:
+    def _decide_and_keep(self, route: Route[Any], arrived: Arrived) -> tuple[Outcome, frozenset[Kept]]:
         seen = route.observe(arrived.seen) if route.observe else arrived.seen
         keys = route.keys(arrived.seen)
         with self.store.begin() as work:
             work.lock(keys)
             if arrived.revocable and not work.is_set(arrived.seen):
-                return Outcome(kind="skipped", reason="the timer was set anew or cancelled", repeated=True)
+                return Outcome(kind="skipped", reason="the timer was set anew or cancelled", repeated=True), frozenset()
             if not work.claim(route.name, arrived, keys):
                 before = work.settled(route, arrived.seen.id)
                 if before is None:
                     raise Parked
-                return before
+                return before, frozenset()
             decision = route.decide(seen, work.load(route.keeps, keys))
             outcome = self._keep(work, route, keys, arrived, decision)
             work.settle(route.name, arrived.seen.id, outcome)
             if arrived.careful:
                 work.forget_attempts(route.name, arrived.seen.id)
-        return outcome
+        return outcome, _kept(decision)
 
     def _keep(
         self, work: Work, route: Route[Any], keys: tuple[str, ...], arrived: Arrived, decision: Record[Any] | Skip | Reject,
@@ -259,6 +264,21 @@ class Runner:
             )
             connection.execute("delete from attempt where route = %s and input_id = %s", (route_name, arrived.seen.id))
         return self.settle_stubbornly(arrived)
+
+
+def _kept(decision: Record[Any] | Skip | Reject) -> frozenset[Kept]:
+    """Say what a decision keeps, for those who wait for it."""
+    match decision:
+        case Record():
+            said: dict[Kept, bool] = {
+                "state": decision.state is not None, "event": bool(decision.emit), "delivery": bool(decision.deliver),
+                "timer": any(timer.when for timer in decision.timers), "job": bool(decision.jobs),
+            }
+            return frozenset(what for what, kept in said.items() if kept)
+        case Reject():
+            return frozenset({"event"} if decision.emit else ())
+        case Skip():
+            return frozenset()
 
 
 def _flaw(seen: Input) -> str:

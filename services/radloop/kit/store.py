@@ -112,10 +112,10 @@ class Work:
             self.cursor.execute("delete from timer where key = %s and name = %s", (timer.key or key, timer.name))
             return
         self.cursor.execute(
-            "insert into timer (key, name, due, site, trace) values (%s, %s, %s, %s, %s)"
+            "insert into timer (key, name, due, site, trace, bulk) values (%s, %s, %s, %s, %s, %s)"
             " on conflict (key, name) do update"
-            " set due = excluded.due, site = excluded.site, trace = excluded.trace, not_before = null",
-            (timer.key or key, timer.name, timer.when, site, telemetry.traceparent()),
+            " set due = excluded.due, site = excluded.site, trace = excluded.trace, bulk = excluded.bulk, not_before = null",
+            (timer.key or key, timer.name, timer.when, site, telemetry.traceparent(), timer.bulk),
         )
 
     def start_job(self, subject: str, site: str, job: StartJob) -> None:

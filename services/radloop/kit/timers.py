@@ -11,6 +11,8 @@ from radloop.kit.runner import Parked, Runner
 from radloop.kit.worker import Worker, back_off
 
 IDLE_S = 1.0
+BATCH = 10
+"""So many before it is looked again what else is due; bulk ones (`flow.At`) after all others, and slowly while these are expected."""
 
 
 class Timers:
@@ -33,23 +35,30 @@ class Timers:
     def _turn(self) -> float:
         if not self._leader.holds():
             return IDLE_S
+        if self._settle_due(bulk=False, most=BATCH):
+            return 0.0
+        calm = self._runner.courtesy.calm
+        if self._settle_due(bulk=True, most=BATCH if calm else 1) and calm:
+            return 0.0
+        with self._runner.store.connection() as connection:
+            row = connection.execute("select min(greatest(due, not_before)) from timer where %s or not bulk", (calm,)).fetchone()
+        if row is None or row[0] is None:
+            return IDLE_S
+        return float(min(IDLE_S, max(0.0, (row[0] - self._clock.now()).total_seconds())))
+
+    def _settle_due(self, *, bulk: bool, most: int) -> int:
+        """Settle what is due, the longest due first; return how many that was."""
         now = self._clock.now()
         with self._runner.store.connection() as connection:
             rows = connection.execute(
                 "select key, name, due, site, trace from timer where due <= %(now)s and (not_before is null or not_before <= %(now)s)"
-                " order by due limit 200", {"now": now},
+                " and bulk = %(bulk)s order by due limit %(most)s", {"now": now, "bulk": bulk, "most": most},
             ).fetchall()
         for key, name, due, site, trace in rows:
             if self.worker.stopping:
                 break
             self._settle(key, name, due, site, trace)
-        if rows:
-            return 0.0
-        with self._runner.store.connection() as connection:
-            row = connection.execute("select min(greatest(due, not_before)) from timer").fetchone()
-        if row is None or row[0] is None:
-            return IDLE_S
-        return float(min(IDLE_S, max(0.0, (row[0] - self._clock.now()).total_seconds())))
+        return len(rows)
 
     def _settle(self, key: str, name: str, due: Any, site: str, trace: str) -> None:
         timer = Due(id=timer_id(self._runner.store.room, key, name, due), subject=key, site=site, at=due, name=name)

@@ -13,10 +13,9 @@ import pytest
 from conftest import wait_until
 from kafka import KafkaProducer
 from kafka.errors import KafkaTimeoutError
-from examples.diary import CLOCK, Here, command, order
+from examples.diary import Here, command, order
 
 from radloop.events.wire import Wire
-from radloop.kit.consumer import Consumer
 from radloop.kit.errors import Misconfigured
 from radloop.kit.line import Line
 from radloop.kit.relay import Relay
@@ -87,7 +86,7 @@ def test_what_an_idle_relays_broker_lost_is_sent_again(broker: Embedded, databas
         wait_until(lambda: here.count("outbox", "sent_at is null") == 0, 30)
         broker.kill()
         broker.start()
-        other.start(Consumer(other.runner, Wire(), other.broker, "0", CLOCK))
+        other.start(other.consumer())
         wait_until(lambda: len(other.lines(case)) == 5, 60)
         assert other.lines(case) == tuple(f"order {revision}" for revision in range(1, 6))
     finally:
@@ -122,7 +121,7 @@ def test_records_nobody_could_have_meant_are_kept_and_block_nobody(here: Here) -
             "order-recorded", value=message.value, key=good.subject.encode(),
             headers=[(name, text.encode()) for name, text in message.headers.items()],
         ).get(20)
-        here.start(Consumer(here.runner, Wire(), here.broker, "0", CLOCK))
+        here.start(here.consumer())
         wait_until(lambda: here.lines(good.subject) == ("order 1",), 40)
         wait_until(lambda: here.count("quarantine", "payload in ('0','1','2','3','4','')") == 6, 20)
     finally:

@@ -1,6 +1,7 @@
 """The runner over a real Postgres: one transaction, one effect, whatever comes twice or fails."""
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,19 @@ def test_a_command_is_recorded_with_its_answer_timer_and_delivery(runner: Runner
     outcome = runner.submit(told("a"))
     assert (outcome.kind, outcome.answer, outcome.repeated) == ("recorded", Sum(value=1), False)
     assert count_of(runner, "timer") == count_of(runner, "delivery") == count_of(runner, "inbox") == 1
+
+
+def test_whoever_waits_is_woken_for_what_was_kept_alone(runner: Runner) -> None:
+    """A decision with a delivery and a timer wakes those two; one that fails, is refused or repeated wakes nobody."""
+    woken: list[str] = []
+    for what in ("state", "event", "delivery", "timer", "job"):
+        runner.after_commit(what, partial(woken.append, what))
+    runner.submit(told("a"))
+    assert sorted(woken) == ["delivery", "state", "timer"]
+    runner.submit(told("a"))
+    runner.submit(told("b", "reject"))
+    runner.submit(told("c", "permanent"))
+    assert len(woken) == 3
 
 
 def test_the_same_command_twice_has_one_effect_and_the_same_answer(runner: Runner) -> None:

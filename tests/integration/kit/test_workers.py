@@ -1,22 +1,29 @@
 """Relay, consumer, parking, deliveries, timers and jobs over a real Postgres and the embedded broker."""
 
+import threading
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from conftest import wait_until
 from examples.diary import CLOCK, Diary, Here, command, order
-from examples.shared import SITE
+from examples.shared import SITE, envelope, study
 
+from radloop.events.study import StudyBackfilled
 from radloop.events.wire import Wire
 from radloop.kit import consumer as consumer_module
 from radloop.kit.bell import Bell, ring
-from radloop.kit.consumer import Consumer
+from radloop.kit.courtesy import Courtesy
 from radloop.kit.deliveries import Check, Deliveries
+from radloop.kit.flow import At
 from radloop.kit.jobs import Progress, run_job
 from radloop.kit.relay import Relay
 from radloop.kit.timers import Timers
+
+EARLIER = StudyBackfilled(**envelope("earlier", 0), study=study(), revision=1, purpose="pool")
 
 
 @pytest.fixture
@@ -36,7 +43,7 @@ def test_an_event_travels_from_outbox_to_handler_once_and_in_order(here: Here, d
     other = Here(database, kafka, tmp_path / "o", f"o{uuid.uuid4().hex[:8]}")
     try:
         here.start(Relay(here.store, here.broker))
-        other.start(Consumer(other.runner, Wire(), other.broker, "0", CLOCK))
+        other.start(other.consumer())
         wait_until(lambda: len(other.lines(case)) == 20, 30)
         assert other.lines(case) == tuple(f"order {revision}" for revision in range(1, 21))
         wait_until(lambda: here.count("outbox", "sent_at is null") == 0, 10)
@@ -59,7 +66,7 @@ def test_who_hears_a_topic_is_rung_when_something_was_sent(here: Here) -> None:
 
 def test_a_rung_consumer_does_not_wait_for_its_next_look(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     """At a broker that does not hold fetches a consumer looks seldom, and at once when it is rung."""
-    consumer = Consumer(here.runner, Wire(), here.broker, "0", CLOCK)
+    consumer = here.consumer()
     here.start(consumer, Relay(here.store, here.broker))
     wait_until(lambda: not consumer.ready, 30)
     monkeypatch.setattr(consumer_module, "IDLE_S", 600.0)
@@ -84,12 +91,33 @@ def test_a_parked_case_holds_nobody_else_and_keeps_its_order(here: Here, monkeyp
     for revision in (1, 2, 3):
         here.runner.submit(command(f"s{revision}", event=order(slow, revision)))
     here.runner.submit(command("q", event=order(quick, 1)))
-    here.start(Relay(here.store, here.broker), Consumer(here.runner, Wire(), here.broker, "0", CLOCK))
+    here.start(Relay(here.store, here.broker), here.consumer(), here.parking)
     wait_until(lambda: here.lines(quick) == ("order 1",), 30)
     wait_until(lambda: here.count("parked", f"key = '{slow}'") == 3, 15)
     here.world.away.clear()
     wait_until(lambda: here.lines(slow) == ("order 1", "order 2", "order 3"), 30)
     wait_until(lambda: here.count("parked", f"key = '{slow}'") == 0, 10)
+
+
+def test_what_comes_by_the_thousand_stands_in_front_of_nobody(here: Here) -> None:
+    """Earlier studies are heard in a lane of their own, which gives way before each of them: an order is heard past it."""
+    asked, go = threading.Event(), threading.Event()
+    here.runner.courtesy = Courtesy(CLOCK, lambda _: (asked.set(), go.wait(60)))
+    here.runner.courtesy.live(0.5)
+    case, earlier = str(uuid.uuid4()), [str(uuid.uuid4()) for _ in range(50)]
+    with here.store.begin() as work:
+        for one in earlier:
+            work.enqueue(f"earlier-{one}", Wire().encode(replace(EARLIER, id=f"earlier-{one}", subject=one), "test"))
+    bulk = here.consumer(bulk=True)
+    here.start(Relay(here.store, here.broker), bulk, here.consumer())
+    while not asked.wait(0.1):
+        here.runner.courtesy.live(0.5)
+    here.runner.submit(command("c", event=order(case, 1)))
+    here.workers[0].worker.wake()
+    wait_until(lambda: here.lines(case) == ("order 1",), 30)
+    assert here.count("inbox", "route = 'shelve'") == 0
+    go.set()
+    wait_until(lambda: here.count("inbox", "route = 'shelve'") == len(earlier), 30)
 
 
 def test_a_poison_event_is_quarantined_after_five_attempts(here: Here) -> None:
@@ -98,7 +126,7 @@ def test_a_poison_event_is_quarantined_after_five_attempts(here: Here) -> None:
     here.world.broken.add(bad)
     here.runner.submit(command("b", event=order(bad, 1)))
     here.runner.submit(command("g", event=order(good, 1)))
-    here.start(Relay(here.store, here.broker), Consumer(here.runner, Wire(), here.broker, "0", CLOCK))
+    here.start(Relay(here.store, here.broker), here.consumer())
     wait_until(lambda: here.lines(good) == ("order 1",), 30)
     wait_until(lambda: here.count("quarantine", f"subject = '{bad}' and attempts = 5") == 1, 30)
 
@@ -147,6 +175,41 @@ def test_what_a_closed_case_still_owes_is_superseded_but_a_correction_goes(here:
     wait_until(lambda: len(here.lines()) == 3, 15)
     assert here.world.sent == [b"correction"]
     assert here.lines() == ("said", "one superseded", "correction delivered")
+
+
+def test_a_timer_somebody_waits_for_goes_before_those_that_come_by_the_thousand(here: Here) -> None:
+    """Earlier studies' quiet periods end by the hundred; the one of a study that came after them is settled before them."""
+    now = CLOCK.now()
+    with here.store.begin() as work:
+        for number in range(30):
+            work.set_timer(f"earlier-{number}", SITE, At(now - timedelta(minutes=1), "ring", bulk=True))
+        work.set_timer("live", SITE, At(now, "ring"))
+    timers = Timers(here.runner, CLOCK)
+    timers._turn()
+    assert (here.lines("live"), here.count("timer")) == (("rang",), 30)
+    here.runner.courtesy.live(600)
+    assert 0 < timers._turn() <= 1, "while others are expected: one, and it waits for them, not for the next of its kind"
+    assert here.count("timer") == 29
+    here.runner.courtesy = Courtesy(CLOCK)
+    while timers._turn() == 0:
+        pass
+    assert here.count("timer") == 0
+
+
+def test_what_waits_in_the_outbox_is_sent_with_bulk_last(here: Here, kafka: str) -> None:
+    """An order behind a thousand earlier studies leaves before them."""
+    with here.store.begin() as work:
+        for number in range(20):
+            event = replace(EARLIER, id=f"bulk-{here.store.room}-{number}", subject=str(uuid.uuid4()))
+            work.enqueue(event.id, Wire().encode(event, "test"))
+    here.runner.submit(command("c", event=order(str(uuid.uuid4()), 1)))
+    sent: list[str] = []
+    relay = Relay(here.store, here.broker)
+    send = relay._send
+    relay._send = lambda rows: (sent.extend(row[1] for row in rows), send(rows))[1]  # type: ignore[method-assign]
+    relay._turn()
+    relay.stop()
+    assert sent == ["order-recorded", *["study-backfilled"] * 20]
 
 
 def test_a_timer_rings_once(here: Here) -> None:

@@ -30,7 +30,7 @@ class House:
         self.furnishing = self.room.furnish(self.runner)
         assert self.furnishing.check is not None
         self.deliveries = Deliveries(self.runner, self.furnishing.receivers, self.furnishing.check, SystemClock(), SITE)
-        self.runner.after_commit(self.deliveries.worker.wake)
+        self.runner.after_commit("delivery", self.deliveries.worker.wake)
 
     def hear(self, *events: Event) -> None:
         """Settle events as they come from Kafka."""

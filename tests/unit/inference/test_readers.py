@@ -1,5 +1,6 @@
 """The readers and what keeps Triton in step, with doubles for the queue, the runner and the server."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from radloop.inference.adapters.triton import DeadStubError
 from radloop.inference.domain.case import CLASSES, URGENT
 from radloop.inference.domain.model import Model
 from radloop.inference.handlers import AbandonReading, ReadStudy
-from radloop.kit.clock import SystemClock
+from radloop.kit.clock import ManualClock, SystemClock
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Outcome
 
@@ -70,8 +71,20 @@ def test_others_begin_nothing_that_can_wait_while_an_urgent_one_is_read(below: i
     readers = Readers(queue, submit, SystemClock(), 1)
     readers._turn(below)
     assert queue.ended == [("reading-1", "recorded")]
+
+
+def test_nothing_that_can_wait_is_begun_just_after_an_urgent_one() -> None:
+    """Its case is still to be placed and listed; the next urgent one is taken at once, the rest a moment later."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    queue = Queue(taken(rank=0), taken("reading-2", rank=3), taken("reading-3", rank=1))
+    readers = Readers(queue, Runner(), clock, 1)
+    for _ in range(3):
+        readers._turn()
+    assert [name for name, _ in queue.ended] == ["reading-1", "reading-3"]
+    assert 0 < readers._turn() < 1
+    clock.advance(1)
     readers._turn()
-    assert queue.ended[0][0] == "reading-1"
+    assert [name for name, _ in queue.ended] == ["reading-1", "reading-3", "reading-2"]
 
 
 def test_a_dependency_that_is_away_is_no_attempt() -> None:

@@ -1,9 +1,9 @@
 """The readers: threads that take the most urgent reading, look, and hand the result to the runner as a command.
 
 One of them takes only what somebody waits for, so that a STAT never waits for a backfill to end; while anything urgent is
-being read, nothing that can wait is begun: the processor is the patient's who waits. A reading that ends its process is
-counted by its takes; one that fails in a way nobody foresaw is tried five times by the runner. Either way the study says in
-the end that it was not read.
+being read, and a moment longer, nothing that can wait is begun: the processor is the patient's who waits. A reading that
+ends its process is counted by its takes; one that fails in a way nobody foresaw is tried five times by the runner. Either
+way the study says in the end that it was not read.
 """
 
 import logging
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 _IDLE_S = 1.0
 _TAKES = 5
 _LONGEST_DELAY_S = 10.0
+_MOMENT_S = 0.5
+"""After an urgent reading its case is placed, published and listed, by rooms that may be on this very machine."""
 
 
 class Queue(Protocol):
@@ -50,7 +52,7 @@ class Readers:
     def __init__(self, queue: Queue, submit: Callable[[Command], Outcome], clock: Clock, others: int) -> None:
         self._queue, self._submit, self._clock = queue, submit, clock
         self._taking = threading.Lock()
-        self._urgent = 0
+        self._urgent, self._calm_at = 0, clock.monotonic()
         self._workers = (
             Worker("reader-urgent", lambda: self._turn(URGENT)),
             *(Worker(f"reader-{number}", self._turn) for number in range(1, others + 1)),
@@ -74,17 +76,19 @@ class Readers:
     def _turn(self, below: int = len(CLASSES)) -> float:
         """Take a reading of a rank below this, and while an urgent one is being read, only another urgent one."""
         with self._taking:  # all are woken at once: nobody may begin what can wait before it is known what cannot
-            taken = self._queue.take(URGENT if self._urgent else below)
+            hold = _IDLE_S if self._urgent else self._calm_at - self._clock.monotonic()
+            taken = self._queue.take(URGENT if hold > 0 else below)
             urgent = taken is not None and taken.rank < URGENT
             self._urgent += urgent
         if taken is None:
-            return _IDLE_S
+            return min(_IDLE_S, hold) if hold > 0 else _IDLE_S
         try:
             return self._see_through(taken)
         finally:
             if urgent:
                 with self._taking:
                     self._urgent -= 1
+                    self._calm_at = self._clock.monotonic() + _MOMENT_S
                 self.wake()
 
     def _see_through(self, taken: Taken) -> float:

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import re
+import threading
 
 from radloop.ingestion.adapters.dicom import CANNOT_UNDERSTAND, DOES_NOT_MATCH
 from radloop.ingestion.domain import keys
@@ -72,15 +73,23 @@ class Hl7Door:
 class ImageDoor:
     """Takes DICOM files: into the blobs first, then into the chart."""
 
-    def __init__(self, runner: Runner, blobs: Blobs, clock: Clock, site: str) -> None:
+    def __init__(self, runner: Runner, blobs: Blobs, clock: Clock, site: str, quiet_seconds: float) -> None:
         self._runner, self._blobs, self._clock, self._site = runner, blobs, clock, site
+        # Until a live study's images are all here, and for as long as it takes to read it.
+        self._expected_s = quiet_seconds + 1.0
+        self._turn = threading.Lock()
 
     def keep(self, file: bytes, caller: str) -> int:  # noqa: ARG002 - the calling AE title lies in the file
         """Return the C-STORE status, once the object is durable; raise Transient where it cannot be kept now."""
         return self.take(file, "", MODALITY).status
 
     def take(self, file: bytes, purpose: str, actor: Actor) -> Stored:
-        """Store an object, or refuse it with its reason; raise Transient."""
+        """Store an object, or refuse it with its reason; raise Transient. One with a purpose yields to those without."""
+        if purpose:
+            with self._turn:  # however many are handed over at once, they are let in one by one
+                self._runner.courtesy.give_way()
+        else:
+            self._runner.courtesy.live(self._expected_s)
         with telemetry.span("DICOM object", ""):
             try:
                 facts = read(file)
