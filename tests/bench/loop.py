@@ -231,11 +231,12 @@ def main() -> None:
         idle, _ = zip(*(stat(bench, images, turn) for turn in range(args.stats)), strict=True)
         say(f"STAT on an idle system: p95 {p(idle, 95)} ms; now during a backfill of {args.backfill}")
         with backfill(bench, images, args.backfill, Path(folder) / "earlier") as unread:
+            at_first = unread()
             busy, studies_busy = zip(*(stat(bench, images, turn) for turn in range(args.stats)), strict=True)
             left = unread() + args.stats
         say(f"STAT during it: p95 {p(busy, 95)} ms, {left} still unread; passed: {bench.hops(list(studies_busy))}")
-        if left <= 0:
-            raise SystemExit("the backfill ended before the last STAT: nothing was measured against it")
+        if not 0 < left < at_first:
+            raise SystemExit("the backfill ended before the last STAT, or stood still: nothing was measured against it")
         hops = bench.hops(studies)
     finish(
         "loop",
@@ -269,13 +270,17 @@ def backfill(bench: Bench, images: list[str], studies: int, folder: Path) -> Ite
         (folder / f"{turn:05}.dcm").write_bytes(file_bytes(bench.picture(order, images[turn % len(images)], large=False)))
     command = [sys.executable, "-m", "radloop.cli.main", "backfill", str(folder), "--purpose", "pool"]
     with subprocess.Popen(command, env={**os.environ, "RADLOOP_HOME": str(bench.stack.home)}, stdout=subprocess.DEVNULL) as handing:
-        deadline = time.monotonic() + 60
-        while bench.rooms.readings().waiting < min(50, studies // 4):
-            if time.monotonic() > deadline or handing.poll():
-                raise SystemExit("the backfill did not begin")
-            time.sleep(0.1)
-        yield lambda: studies - (bench.rooms.readings().done - before)
-        handing.terminate()
+        try:
+            deadline = time.monotonic() + 60
+            while bench.rooms.readings().waiting < min(50, studies // 4):
+                if time.monotonic() > deadline or handing.poll() is not None:
+                    raise SystemExit("the backfill did not begin")
+                time.sleep(0.1)
+            yield lambda: studies - (bench.rooms.readings().done - before)
+            if handing.poll():
+                raise SystemExit("the backfill ended with an error")
+        finally:
+            handing.terminate()
 
 
 def _split(address: str) -> tuple[str, int]:

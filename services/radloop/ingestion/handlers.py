@@ -141,7 +141,7 @@ def store_object(command: StoreObject, chart: Chart | None, rules: Rules) -> Dec
     after, joins = settle(after, partial(_mint, command))
     told = tell(command, before, after, (), joins, "changed")
     study = told.chart.study(facts.study_uid)
-    quiet = At(command.at + rules.quiet, "quiet", keys.of_study(facts.study_uid), bulk=bool(command.purpose))
+    quiet = At(command.at + rules.quiet, "quiet", keys.of_study(facts.study_uid), bulk=bool(study and study.purpose))
     return Record(
         told.chart, emit=told.events, timers=(quiet,) if facts.is_acquired_image else (),
         answer=Stored(status=SUCCESS, case_id=study.case_id if study else ""),

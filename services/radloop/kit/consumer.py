@@ -35,8 +35,8 @@ HELD_MS = 250
 """How long a broker may hold an empty fetch."""
 UNHELD_MS, RUNG_MS = 2, 10
 """For a broker that does not: not 0, or a member never gets through joining its group; longer where something is there."""
-IDLE_S, SOON_S = 0.5, 0.05
-"""How long the next look waits for the bell; soon where a member is joining, or was rung and found nothing yet."""
+IDLE_S, SOON_S, SOON_LOOKS = 0.5, 0.05, 5
+"""How long a look waits for the bell: soon where a member is joining, and some times after it was rung and found nothing yet."""
 COMMIT_MS = 10_000
 MOST = 200
 
@@ -60,7 +60,7 @@ class Consumer:
         self._kafka: KafkaConsumer | None = None
         self._seen_partitions: set[Any] = set()
         self._more = self._joined = False
-        self._patience = SOON_S
+        self._soon = 0
         self._join_by = 0.0
         self.worker = Worker("consumer-bulk" if bulk else "consumer", self._turn)
 
@@ -70,7 +70,7 @@ class Consumer:
             self.worker.start()
 
     def stop(self) -> None:
-        """Settle what is in hand, commit, leave."""
+        """Settle the inputs in hand and leave; what else was polled is read again, by whoever comes next."""
         self.worker.stop(timeout=15)
         self._pool.shutdown(wait=True)
         self._close()
@@ -116,10 +116,10 @@ class Consumer:
         if self._bell is None:
             return dict(kafka.poll(timeout_ms=HELD_MS, max_records=MOST))
         # After something there may be more, whose ring was heard with it.
-        rung = not self._more and self._bell.wait(self._patience)
+        rung = not self._more and self._bell.wait(SOON_S if self._soon or not kafka.assignment() else IDLE_S)
         polled = dict(kafka.poll(timeout_ms=RUNG_MS if rung else UNHELD_MS, max_records=MOST))
         self._more = bool(polled)
-        self._patience = SOON_S if (rung and not polled) or not kafka.assignment() else IDLE_S
+        self._soon = 0 if polled else SOON_LOOKS if rung else max(0, self._soon - 1)
         return polled
 
     def _commit(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
@@ -169,7 +169,7 @@ class Consumer:
                     self._idle(kafka, polled)
         kafka.resume(*kafka.paused())
         if left:
-            raise Transient("stopped while a dependency was away")
+            raise Transient("stopping: what is left is read again")
 
     def _idle(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Keep membership without taking more; what a rebalance brings meanwhile is given back, to be read later."""
@@ -202,12 +202,12 @@ class Consumer:
     def _settle_lane(self, lane: list[Arrived]) -> None:
         """Settle the inputs of one key in order; what is settled is taken off, so that a second try goes on from there."""
         while lane:
+            if self.worker.stopping:
+                raise Transient("stopping: what is left is read again")
             if self._bulk:
                 self._runner.courtesy.give_way()
             else:
                 self._runner.courtesy.live()
-            if self.worker.stopping:
-                raise Transient("stopped: what is left is read again")
             self._settle_or_park(lane[0])
             lane.pop(0)
 

@@ -27,7 +27,7 @@ STOP_S = 2.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What a receiver said: outcome is delivered or refused."""
+    """What a receiver said: outcome is delivered, refused, or unconfirmed where it took it and did not say what it did."""
 
     outcome: str
     reason: str = ""

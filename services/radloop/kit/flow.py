@@ -69,7 +69,7 @@ class Deliver:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryAnswered(Command):
-    """What became of a delivery: outcome is delivered, refused, superseded or quarantined."""
+    """What became of a delivery: outcome is delivered, refused, unconfirmed, superseded or quarantined."""
 
     delivery: Deliver
     outcome: str

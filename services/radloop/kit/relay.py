@@ -22,7 +22,7 @@ from radloop.kit.worker import Worker
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
+BATCH, BULK_BATCH = 500, 50
 IDLE_S = 0.25
 FLUSH_S = 25  # longer than the producer's own limit for one delivery (20 s), so that it says what failed
 # Counted back from the last event marked sent, which may be one that the producer held while the broker was away: what the
@@ -61,7 +61,9 @@ class Relay:
                 self._broker.ensure_topics()
                 self._send_again()
                 self._was_away = False
-            return 0.0 if self._send_batch() == BATCH else IDLE_S
+            if self._send_batch(bulk=False, most=BATCH) == BATCH:
+                return 0.0
+            return 0.0 if self._send_batch(bulk=True, most=BULK_BATCH) == BULK_BATCH else IDLE_S
         except Transient:
             self._broker_lost()
             raise
@@ -84,11 +86,11 @@ class Relay:
                 log.info("closed the producer with events in hand", extra={"reason": type(unsent).__name__})
             self._producer = None
 
-    def _send_batch(self) -> int:
+    def _send_batch(self, *, bulk: bool, most: int) -> int:
         with self._store.connection() as connection:
             rows = connection.execute(
-                "select id, topic, key, headers, value from outbox where sent_at is null order by topic = any(%s), id limit %s",
-                ([name for name, topic in topics().items() if topic.bulk], BATCH),
+                "select id, topic, key, headers, value from outbox where sent_at is null and (topic = any(%s)) = %s order by id limit %s",
+                ([name for name, topic in topics().items() if topic.bulk], bulk, most),
             ).fetchall()
         if rows:
             self._send(rows)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from radloop.kit.clock import Clock
+from radloop.kit.courtesy import LONGEST_S
 from radloop.kit.errors import Transient
 from radloop.kit.flow import Due, timer_id
 from radloop.kit.leader import Leader
@@ -21,6 +22,7 @@ class Timers:
     def __init__(self, runner: Runner, clock: Clock) -> None:
         self._runner, self._clock = runner, clock
         self._leader = Leader(runner.store, "timers")
+        self._bulk_from = clock.monotonic()
         self.worker = Worker("timers", self._turn)
 
     def start(self) -> None:
@@ -38,8 +40,10 @@ class Timers:
         if self._settle_due(bulk=False, most=BATCH):
             return 0.0
         calm = self._runner.courtesy.calm
-        if self._settle_due(bulk=True, most=BATCH if calm else 1) and calm:
-            return 0.0
+        if (calm or self._clock.monotonic() >= self._bulk_from) and self._settle_due(bulk=True, most=BATCH if calm else 1):
+            self._bulk_from = self._clock.monotonic() + LONGEST_S
+            if calm:
+                return 0.0
         with self._runner.store.connection() as connection:
             row = connection.execute("select min(greatest(due, not_before)) from timer where %s or not bulk", (calm,)).fetchone()
         if row is None or row[0] is None:

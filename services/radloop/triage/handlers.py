@@ -68,7 +68,7 @@ def join(event: CaseJoined, case: Case | None, policy: Policy) -> Decision[Case]
     if event.order_revision <= case.order_revision:
         return Skip("superseded by a newer order")
     priority = event.order.priority if event.has_order else "routine"
-    known = replace(case, hastened=None).prioritised(priority, event.order_revision)
+    known = replace(case, hastened=None, told_at=event.at).prioritised(priority, event.order_revision)
     cancelled = event.moved_away or (event.has_order and event.order.status == "cancelled")
     return settle(event, replace(known, site=event.site, cancelled=cancelled), policy)
 

@@ -32,7 +32,7 @@ from radloop.standards.hl7.hospital import patient_merge, patient_update, report
 from radloop.standards.hl7.mllp import Broken, frame
 from radloop.standards.hl7.model import Identity, Origin
 from radloop.standards.hl7.write import order_message
-from radloop.v1 import ingestion_service_pb2 as pb
+from radloop.v1 import common_pb2, ingestion_service_pb2 as pb
 from radloop.v1.ingestion_service_pb2_grpc import IngestionServiceStub
 from tests.conftest import wait_until
 
@@ -333,9 +333,11 @@ def test_commands_over_grpc(room: Room, tmp_path: Path) -> None:
             room.hl7.take(placed())
             room.images.take(radiograph(), "", SYSTEM)
             (live,) = stub.Resolve(pb.ResolveRequest(accession="ACC-1")).case_ids
-            assert stub.UndoJoin(pb.UndoJoinRequest(case_id=live, command_id="u1")).outcome == "undone"
-            assert stub.UndoJoin(pb.UndoJoinRequest(case_id=live, command_id="u1")).outcome == "undone"
-            assert "no order" in stub.UndoJoin(pb.UndoJoinRequest(case_id=live, command_id="u2")).outcome
+            with pytest.raises(grpc.RpcError, match="who you are"):
+                stub.UndoJoin(pb.UndoJoinRequest(case_id=live, command_id="u0"))
+            who = common_pb2.Actor(kind="reader", id="engine-team")
+            for command_id, outcome in (("u1", "undone"), ("u1", "undone"), ("u2", "no order")):
+                assert outcome in stub.UndoJoin(pb.UndoJoinRequest(case_id=live, command_id=command_id, actor=who)).outcome
             assert len(stub.Resolve(pb.ResolveRequest(accession="ACC-1")).case_ids) == 2
     finally:
         server.stop(None).wait()
@@ -362,3 +364,13 @@ def test_over_the_wire_the_next_message_is_unharmed(room: Room) -> None:
     assert [part.partition(b"MSA|")[2][:2] for part in truncated.split(b"\x1c")[:2]] == [b"AE", b"AA"]
     # It leaves no thread behind.
     wait_until(lambda: not any(one.name.startswith(("mllp", "hl7")) for one in threading.enumerate()), 10)
+
+
+def test_earlier_objects_give_way_at_the_door_to_what_a_modality_sends(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A live object says how long more of its study is expected; an earlier one asks first."""
+    asked: list[str] = []
+    monkeypatch.setattr(room.runner.courtesy, "live", lambda seconds: asked.append(f"live {seconds:g} s"))
+    monkeypatch.setattr(room.runner.courtesy, "give_way", lambda: asked.append("gave way"))
+    room.images.keep(radiograph(1), "DX1")
+    room.images.take(radiograph(2), "pool", SYSTEM)
+    assert asked == ["live 1 s", "gave way"]

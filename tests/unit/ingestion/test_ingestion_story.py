@@ -303,3 +303,13 @@ def test_facts_without_issuer_have_the_sites_own(hospital: Hospital) -> None:
     decision = store_object(image, hospital.chart, rules)
     assert isinstance(decision, Record)
     assert decision.answer.case_id == hospital.last(OrderRecorded).subject  # type: ignore[attr-defined]
+
+
+def test_only_an_earlier_study_falls_quiet_after_all_others() -> None:
+    """Its timer yields; that of a live study does not, also where a backfill hands over one more of its objects."""
+    earlier, live = Hospital(), Hospital()
+    earlier.settle(stored(60, purpose="pool"))
+    live.settle(stored(60))
+    live.settle(stored(61, content="d" * 64, purpose="pool", sop_instance_uid="2.25.5002"))
+    assert [one.bulk for one in earlier.timers] == [True]
+    assert [one.bulk for one in live.timers] == [False, False]

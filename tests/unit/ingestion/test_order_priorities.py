@@ -102,3 +102,12 @@ def echo(priority: Any, where: str) -> TakeMessage:
         orc = next(line for line in raw.split(b"\r") if line.startswith(b"ORC"))
         raw = raw.replace(orc, orc + b"|" * (19 - orc.count(b"|")) + b"RADLOOP^Interface")
     return heard(raw, 60)
+
+
+def test_a_message_dated_in_the_future_silences_none_that_follow() -> None:
+    """A sender's clock that ran ahead for one message is not believed beyond the instant at which that came."""
+    hospital = Hospital()
+    hospital.order(0, said=400 * 86_400)
+    hospital.order(60, "XO", priority="stat")
+    hospital.order(120, "XO", priority="routine")
+    assert hospital.last(OrderRecorded).order.priority == "routine"

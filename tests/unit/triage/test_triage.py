@@ -240,7 +240,8 @@ def test_news_of_the_patient_leave_an_echo_an_echo(change: str) -> None:
     (ordered(), completed(), predicted(), echo(priority="stat")),
     (ordered(), completed(), predicted(0.1), echo()),
     (completed(), predicted(), ordered(priority="asap", seconds=75)),
-], ids=["before the lift", "another class", "nothing was lifted", "the first word on the order"])
+    (*LIFTED, echo(72, priority="routine"), echo(85, 3)),
+], ids=["before the lift", "another class", "nothing was lifted", "the first word on the order", "not the first word since the lift"])
 def test_a_change_that_cannot_be_an_echo_is_the_clinicians_own(history: tuple[Input, ...]) -> None:
     """Only what follows a lift, and says exactly what we asked for, is doubted."""
     case, said = told(*history)

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import grpc
 
-from radloop.events.common import Code
+from radloop.events.common import Code, actor_named
 from radloop.events.reading import FindingAnswer
 from radloop.feedback.domain import CaseFile, Verdict
 from radloop.feedback.handlers import RecordVerdict, TakeBackVerdict
 from radloop.kit.clock import Clock
 from radloop.kit.errors import Permanent
-from radloop.kit.flow import Actor, Outcome
+from radloop.kit.flow import Outcome
 from radloop.kit.runner import Runner
 from radloop.v1 import feedback_service_pb2 as pb
 from radloop.v1 import feedback_service_pb2_grpc as rpc
@@ -30,7 +30,7 @@ class FeedbackService(rpc.FeedbackServiceServicer):
         """Record one verdict."""
         if not request.verdict_id or not request.case_id:
             raise Permanent("verdict_id and case_id must not be empty")
-        now, reader = self._clock.now(), Actor(kind=request.reader.kind or "reader", id=request.reader.id)
+        now, reader = self._clock.now(), actor_named(request.reader.kind or "reader", request.reader.id)
         verdict = Verdict(
             verdict_id=request.verdict_id, reader=reader, kind=request.kind,
             answers=tuple(
@@ -54,7 +54,7 @@ class FeedbackService(rpc.FeedbackServiceServicer):
             raise Permanent("command_id and case_id must not be empty")
         done, reason = _told(self._runner.submit(TakeBackVerdict(
             id=request.command_id, subject=request.case_id, site=self._site, at=self._clock.now(),
-            actor=Actor(kind=request.reader.kind or "reader", id=request.reader.id), verdict_id=request.verdict_id,
+            actor=actor_named(request.reader.kind or "reader", request.reader.id), verdict_id=request.verdict_id,
         )))
         return pb.TakeBackVerdictResponse(taken_back=done, reason=reason)
 

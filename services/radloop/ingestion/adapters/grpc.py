@@ -2,6 +2,7 @@
 
 import grpc
 
+from radloop.events.common import actor_named
 from radloop.ingestion.adapters.doors import ImageDoor
 from radloop.ingestion.handlers import UndoJoin
 from radloop.ingestion.ports import Cases
@@ -43,7 +44,7 @@ class IngestionService(rpc.IngestionServiceServicer):
         """Part a case's orders from its study."""
         outcome = self._runner.submit(UndoJoin(
             id=_required(request.command_id), subject=_required(request.case_id), site=self._site, at=self._clock.now(),
-            actor=Actor(kind=request.actor.kind, id=request.actor.id),
+            actor=actor_named(request.actor.kind, request.actor.id),
         ))
         return pb.UndoJoinResponse(outcome=outcome.answer.outcome if outcome.answer else outcome.reason)
 

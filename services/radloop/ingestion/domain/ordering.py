@@ -63,7 +63,7 @@ def take(
     touched: set[str] = set()
     for place, told in enumerate(message.orders):
         word = Word(
-            told=told, who=who, place=place + 1, by=sender, at=header.at or told.placed_at,
+            told=told, who=who, place=place + 1, by=sender, at=_said_at(header.at or told.placed_at, at),
             echo=bool(own_names & {header.sending_app, told.actor}),
         )
         known = _meant(chart, word)
@@ -72,6 +72,11 @@ def take(
         chart = chart.with_order(order)
         touched.add(order.order_id)
     return chart, frozenset(touched)
+
+
+def _said_at(told: datetime | None, received: datetime) -> datetime | None:
+    """When a message was said by its sender's clock, but never after it came: one of next year would silence all that follow."""
+    return None if told is None else min(told, received)
 
 
 def _meant(chart: Chart, word: Word) -> OrderFile | None:

@@ -7,7 +7,9 @@ from typing import Final
 from radloop.kit.clock import Clock
 from radloop.kit.errors import Transient
 
-FORGOTTEN_AFTER_S: Final = 60.0
+BELIEVED_S: Final = 300.0
+"""The longest pause that a receiver may ask for (Retry-After)."""
+FORGOTTEN_AFTER_S: Final = BELIEVED_S + 60.0
 """Longer than the longest pause between two tries of a waiting delivery: silence means that nothing waits."""
 
 PATIENCE: Final = 3

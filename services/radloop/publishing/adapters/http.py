@@ -14,10 +14,9 @@ from typing import Any, Final, Self
 import httpx
 
 from radloop.kit.errors import Permanent, Transient
+from radloop.publishing.adapters.away import BELIEVED_S
 
 ANSWER_LIMIT: Final = 16 * 1024 * 1024
-BELIEVED_S: Final = 300.0
-"""The longest pause that a Retry-After may ask for."""
 
 _BUSY: Final = frozenset({408, 423, 425, 429})
 """Time-outs, locks and limits: not the message's fault. It waits."""

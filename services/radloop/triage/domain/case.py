@@ -30,9 +30,10 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class Hastened:
-    """The first order message that made a routine order ASAP; `again` once another message spoke of the order after it."""
+    """The first order message that made a routine order ASAP, and the one before it; `again` once another came after it."""
 
     at: datetime
+    after: datetime | None
     order_revision: int
     again: bool = False
 
@@ -62,6 +63,7 @@ class Case:
     site: str = ""
     priority: str = "routine"
     order_revision: int = 0
+    told_at: datetime | None = None
     cancelled: bool = False
     arrived_at: datetime | None = None
     revision: int = 0
@@ -87,13 +89,15 @@ class Case:
 
     @property
     def echoed(self) -> bool:
-        """Whether the order's ASAP is taken for the RIS's echo of our own lift: the first of its kind, told while the lift stood.
+        """Whether the order's ASAP is taken for the RIS's echo of our own lift: the first word on the order since, while it stood.
 
         Nothing in a message tells an echo from a clinician who raises the same order to the same class. So the case keeps at
         least that class's place while it is lifted, and whatever is said of the order next is the clinician's own word.
         """
         first = self.hastened
-        if first is None or first.again or self.lift_made_at is None or first.at <= self.lift_made_at or not self._in_time:
+        if first is None or first.again or first.after is None or self.lift_made_at is None or not self._in_time:
+            return False
+        if not first.after <= self.lift_made_at < first.at:
             return False
         return self.undone_at_order is None or self.undone_at_order >= first.order_revision
 
@@ -124,8 +128,9 @@ class Case:
         if said_at is not None and hastened is not None:
             hastened = replace(hastened, again=True)
         elif said_at is not None and self.order_revision and (self.priority, priority) == ("routine", RAISED):
-            hastened = Hastened(at=said_at, order_revision=order_revision)
-        return replace(self, priority=priority, order_revision=order_revision, hastened=hastened)
+            hastened = Hastened(at=said_at, after=self.told_at, order_revision=order_revision)
+        told_at = said_at or self.told_at
+        return replace(self, priority=priority, order_revision=order_revision, told_at=told_at, hastened=hastened)
 
     def read(self, reading: Reading, policy: Policy) -> "Case":
         """Take what the model said; the first confident finding is remembered as the lift, for good."""

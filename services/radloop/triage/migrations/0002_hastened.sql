@@ -1,1 +1,1 @@
-alter table case_file add column hastened jsonb;
+alter table case_file add column told_at timestamptz, add column hastened jsonb;
