@@ -220,7 +220,8 @@ def _policy(home: Path) -> Path:
     """Write the demo's policy: the packaged one, where all requests come from the pool, so that their number is known."""
     packaged = Path(str(files("radloop.triage"))) / "triage-policy.yaml"
     lines = [
-        "  live_per_day: 0" if line.strip().startswith("live_per_day:") else line for line in packaged.read_text().splitlines()
+        f"{line.partition(':')[0]}: 0" if line.strip().startswith(("live_per_day:", "live_share:")) else line
+        for line in packaged.read_text().splitlines()
     ]
     file = home / _POLICY
     file.write_text("\n".join(lines) + "\n")

@@ -25,5 +25,5 @@ def test_the_state_of_a_stack_is_put_aside(tmp_path: Path) -> None:
 def test_the_demos_policy_is_the_packaged_one_but_for_live_requests(tmp_path: Path) -> None:
     """Requests come from the pool alone, so that their number is known; nothing clinical is changed."""
     lines = _policy(tmp_path).read_text().splitlines()
-    assert [line for line in lines if "live_per_day" in line] == ["  live_per_day: 0"]
+    assert [line for line in lines if line.strip().startswith("live_")] == ["  live_share: 0", "  live_per_day: 0"]
     assert any(line.strip().startswith("lift_at:") for line in lines)
