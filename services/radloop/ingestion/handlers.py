@@ -234,8 +234,8 @@ def _sign(command: TakeMessage, chart: Chart, reports: tuple[reporting.Signed, .
 
 def _open(chart: Chart, case_id: str) -> bool:
     """Whether a case is still to be read: neither signed nor closed by its orders."""
-    active = any(order.status == "active" for order in chart.orders_of(case_id))
-    return active and all(case.signed_at is None for case in chart.cases if case.case_id == case_id)
+    wanted = any(order.status != "cancelled" for order in chart.orders_of(case_id))
+    return wanted and all(case.signed_at is None for case in chart.cases if case.case_id == case_id)
 
 
 def _heard(command: TakeMessage, chart: Chart, header: hl7.Header) -> tuple[Chart, bool]:

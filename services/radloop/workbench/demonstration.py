@@ -114,10 +114,13 @@ class _Demo:
         for sentence in wrong:
             self.teller.line(f"does not hold: {sentence}")
         if not wrong:
-            self.teller.line("every check holds")
-        page = f"http://{stack.address('worklist.http')}/"
-        self.teller.line(f"the reading list: {page}" + ("" if self.args.exit else "  (stays up; Ctrl-C stops)"))
+            small = "" if self._whole else " (releases, priorities and the AUC are judged in a whole demo only)"
+            self.teller.line(f"every check holds{small}")
         self.counted = figures
+        if not self.args.exit:
+            self.teller.line(f"one study's story:  radloop trace {books.morning[0].order.accession}   (in another terminal)")
+            page = f"http://{stack.address('worklist.http')}/"
+            self.teller.line(f"the reading list:   {page}   (the morning is read: press 3 for it; stays up, Ctrl-C stops)")
         if not self.args.exit:
             if self.args.json:
                 self.tell_figures()
@@ -186,16 +189,22 @@ class _Demo:
         watch.stop()
         with teller.stage("the last cycle ended"):
             loop.rest()
+        said.tell_cycle(loop.last_cycle(), teller)
         serving = loop.serving()
         said.auc_after = loop.worth(serving or first, self.cohort.test, test)
         bundle = self.home / "bundle.json"
         figures, problems = reckoning.figures(said, stack.address("triton.http"), bundle, teller.seconds)
-        reckoning.summary(figures, serving, teller)
+        reckoning.summary(said, figures, serving, teller)
         return figures, problems
+
+    @property
+    def _whole(self) -> bool:
+        """Whether it is large enough for what needs many cases to be judged."""
+        return bool(self.args.pool >= FULL_POOL and self.args.studies >= FULL_STUDIES)
 
     def _required(self) -> Required:
         labels = _share(FIRST_ROUND, self.args.pool) + _share(SECOND_ROUND, self.args.pool)
-        if self.args.pool >= FULL_POOL and self.args.studies >= FULL_STUDIES:
+        if self._whole:
             return Required(labels_asked=labels)
         return Required(labels_asked=labels, priority_changes=None, releases=None, auc_gain=None)
 

@@ -148,6 +148,10 @@ class Loop:
 
         self.until(calm, 600, "the last cycle ends")
 
+    def last_cycle(self) -> Cycle:
+        """Return how the latest cycle stands or ended."""
+        return self._rooms.cycle()
+
     def serving(self) -> int:
         """Return the version that serves and is loaded, 0 where none is."""
         return next((number for number, stage, ready in self._rooms.loaded() if stage == "production" and ready), 0)

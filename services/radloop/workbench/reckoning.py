@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from radloop.standards.codes import FINDINGS
 from radloop.standards.fhir.references import check
 from radloop.standards.fhir.values import resource_id
 from radloop.workbench.grpc import Cycle, Rooms, Row
@@ -35,12 +36,20 @@ class Said:
     stored: Mapping[str, datetime] = field(default_factory=dict)
 
     def tell_cycle(self, cycle: Cycle, teller: Teller) -> None:
-        """Keep how a cycle ended and say it with its evidence."""
+        """Keep how a cycle ended and say it with its evidence, once."""
+        if cycle in self.cycles:
+            return
         self.cycles.append(cycle)
         self.released += cycle.state == "released"
         teller.line(f"version {cycle.version}: {cycle.state}" if cycle.version else f"the cycle ended: {cycle.state}")
         for sentence in cycle.evidence:
-            teller.line(f"    {sentence}")
+            teller.line(f"    {_named(sentence)}")
+
+
+def _named(sentence: str) -> str:
+    """Return a sentence of the evidence with the finding's name before its code's place."""
+    code, colon, rest = sentence.partition(":")
+    return next((f"{one.display.lower()}{colon}{rest}" for one in FINDINGS if one.value == code), sentence)
 
 
 @dataclass(frozen=True)
@@ -150,9 +159,11 @@ class Reckoning:
     def _slowest(self) -> float:
         return max(self.watch.withdrawn.values(), default=0.0)
 
-    def summary(self, figures: Mapping[str, float], serving: int, teller: Teller) -> None:
+    def summary(self, said: Said, figures: Mapping[str, float], serving: int, teller: Teller) -> None:
         """Say in words what came of it."""
         by_model = f"{figures['read_by_model']:g} read by a model"
+        released = sorted(one.version for one in said.cycles if one.state == "released")
+        names = f"version {', '.join(map(str, released))}" if released else "none"
         teller.line("")
         for text in (
             f"studies            {figures['studies']:g} played, {by_model}",
@@ -164,6 +175,7 @@ class Reckoning:
             f"priority changes   {figures['priority_changes']:g} made by the RIS, {figures['priority_refused']:g} refused",
             f"labels asked       {figures['labels_asked']:g}, of these {figures['labels_audit']:g} with the AI hidden",
             f"AUC on the test    {figures['auc_before']:.3f} before, {figures['auc_after']:.3f} after",
+            f"released           {names}; {figures['model_versions_released']:g} of them read cases of the morning",
             f"now serving        version {serving}" if serving else "now serving        none: the first model stays in shadow",
         ):
             teller.line(text)

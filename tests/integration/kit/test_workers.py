@@ -99,6 +99,11 @@ def test_a_parked_case_holds_nobody_else_and_keeps_its_order(here: Here, monkeyp
     wait_until(lambda: here.count("parked", f"key = '{slow}'") == 0, 10)
 
 
+def shelved(here: Here, earlier: list[str]) -> int:
+    """Count which of these earlier studies were heard; the topic holds other tests' too."""
+    return here.count("inbox", f"route = 'shelve' and key in ({', '.join(map(repr, earlier))})")
+
+
 def test_what_comes_by_the_thousand_stands_in_front_of_nobody(here: Here) -> None:
     """Earlier studies are heard in a lane of their own, which gives way before each of them: an order is heard past it."""
     asked, go = threading.Event(), threading.Event()
@@ -115,9 +120,9 @@ def test_what_comes_by_the_thousand_stands_in_front_of_nobody(here: Here) -> Non
     here.runner.submit(command("c", event=order(case, 1)))
     here.workers[0].worker.wake()
     wait_until(lambda: here.lines(case) == ("order 1",), 30)
-    assert here.count("inbox", "route = 'shelve'") == 0
+    assert shelved(here, earlier) == 0
     go.set()
-    wait_until(lambda: here.count("inbox", "route = 'shelve'") == len(earlier), 30)
+    wait_until(lambda: shelved(here, earlier) == len(earlier), 30)
 
 
 def test_a_poison_event_is_quarantined_after_five_attempts(here: Here) -> None:
@@ -246,3 +251,28 @@ def test_two_relays_of_one_room_never_send_at_once(here: Here) -> None:
     first.stop()
     here.runner.submit(command("b", event=order(str(uuid.uuid4()), 1)))
     wait_until(lambda: here.count("outbox", "sent_at is null") == 0, 15)
+
+
+def test_what_a_stopping_consumer_has_not_begun_is_read_again(here: Here) -> None:
+    """It gives way before each earlier study; stopped with most of a batch in hand, it commits nothing that was not settled."""
+    asked, go = threading.Event(), threading.Event()
+    here.runner.courtesy = Courtesy(CLOCK, lambda _: (asked.set(), go.wait(60)))
+    here.runner.courtesy.live(600)
+    earlier = [str(uuid.uuid4()) for _ in range(30)]
+    with here.store.begin() as work:
+        for one in earlier:
+            work.enqueue(f"earlier-{one}", Wire().encode(replace(EARLIER, id=f"earlier-{one}", subject=one), "test"))
+    bulk = here.consumer(bulk=True)
+    relay = Relay(here.store, here.broker)
+    here.start(relay)
+    bulk.start()
+    wait_until(asked.is_set, 30)
+    stopping = threading.Thread(target=bulk.stop)
+    stopping.start()
+    wait_until(lambda: bulk.worker.stopping, 10)
+    go.set()
+    stopping.join(30)
+    assert shelved(here, earlier) < len(earlier)
+    here.runner.courtesy = Courtesy(CLOCK)
+    here.start(here.consumer(bulk=True))
+    wait_until(lambda: shelved(here, earlier) == len(earlier), 40)

@@ -52,7 +52,8 @@ class Hospital:
     ) -> Decision[Chart]:
         """Send an order message that was said at the same time (MSH-7), unless told otherwise."""
         self.messages += 1
-        order = replace(ORDER, control_code=code, status="cancelled" if code == "CA" else "active", **changes)  # type: ignore[arg-type]
+        changes = {"status": "cancelled" if code == "CA" else "active", **changes}
+        order = replace(ORDER, control_code=code, **changes)  # type: ignore[arg-type]
         when = seconds if said is None else said
         return self.settle(heard(order_message(to, f"M{self.messages}", at(when), who, order), seconds))
 

@@ -178,3 +178,30 @@ def test_a_late_word_fills_in_what_is_missing_and_lowers_nothing(hospital: Hospi
     hospital.order(120, code="XO", priority="asap")
     hospital.order(121, code="XO", said=90, priority="stat")
     assert hospital.last(OrderRecorded).order.priority == "stat"
+
+
+def test_what_one_sender_said_is_not_forgotten_when_another_speaks(hospital: Hospital) -> None:
+    """The EHR's STAT is not lowered by its own older message, though the RIS spoke of the order in between."""
+    ehr, ris = replace(TO, sending_app="EHR"), replace(TO, sending_app="RIS")
+    hospital.order(0, said=0, to=ehr)
+    hospital.order(60, "XO", said=60, to=ehr, priority="stat")
+    hospital.order(61, "SC", said=61, to=ris, priority="")
+    hospital.order(62, said=30, to=ehr, priority="routine")
+    assert hospital.last(OrderRecorded).order.priority == "stat"
+
+
+def test_a_clock_that_is_ahead_by_seconds_is_still_a_clock(hospital: Hospital) -> None:
+    """What a sender said later is its later word, also where its clock runs ahead of ours."""
+    hospital.order(60, "XO", said=70, priority="stat")
+    hospital.order(61, said=65, priority="routine")
+    assert hospital.last(OrderRecorded).order.priority == "stat"
+
+
+def test_one_late_word_does_not_let_in_another(hospital: Hospital) -> None:
+    """A message that was overtaken moves back nothing of what is known: no priority, no end, no name."""
+    hospital.order(0)
+    hospital.order(100, "XO", priority="stat", status="completed", who=replace(CHILD, family="Newer"))
+    hospital.order(101, said=50, who=replace(CHILD, family="Older"))
+    hospital.order(102, said=60, priority="routine", who=replace(CHILD, family="Older"))
+    (known,) = hospital.chart.orders
+    assert (known.priority, known.status, known.person.family) == ("stat", "completed", "Newer")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 
 import numpy as np
@@ -91,9 +92,16 @@ def test_audit_requests_hide_the_ai_and_nothing_is_asked_twice() -> None:
 
 
 def test_no_more_are_chosen_in_a_day_than_the_policy_allows() -> None:
-    """Readers are asked about a share of the cases only, and within the budget."""
-    requests = asked_of(read(f"case-{index}", 0.5 + index / 1000) for index in range(400))
-    assert 0 < sum(one.drawn == "chosen" for one in requests) <= POLICY.reviews.live_per_day
+    """On a day on which each case would teach more than all before it the budget is spent, and no more; the next day has its own."""
+    days = [
+        replace(read(f"case-{day}-{index}", 0.01 + index / 1000), at=at(66) + timedelta(days=day)) for day in (0, 1) for index in range(400)
+    ]
+    asked = asked_of(days)
+    for day in (0, 1):
+        of_day = [one.drawn for one in asked if one.subject.startswith(f"case-{day}-")]
+        assert "chosen" in of_day
+        spent = next(at for at, _ in enumerate(of_day) if at + 1 >= POLICY.reviews.live_per_day)
+        assert set(of_day[spent + 1:]) <= {"audit"}, "after the budget only the audit goes on"
 
 
 def test_the_audit_goes_on_when_the_budget_is_spent_and_its_probability_is_true() -> None:

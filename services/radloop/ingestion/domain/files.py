@@ -13,8 +13,8 @@ URGENCY = {"stat": 0, "asap": 1, "routine": 2}
 class OrderFile:
     """An order as its sender last told it. `own_case` is the case it had before a study's took it in.
 
-    `apart` names studies that a human said it does not belong to; `told_by` is the sender whose word is the latest, and
-    `told_at` when that was, by the sender's own clock.
+    `apart` names studies that a human said it does not belong to; `told` is when each sender last spoke
+    of the order, by its own clock.
     """
 
     order_id: str
@@ -34,8 +34,7 @@ class OrderFile:
     status: str = "active"
     own_case: str = ""
     apart: tuple[str, ...] = ()
-    told_by: str = ""
-    told_at: datetime | None = None
+    told: tuple[tuple[str, datetime], ...] = ()
 
     def as_event(self) -> Order:
         """The order as events carry it."""

@@ -6,7 +6,7 @@ nothing. An order never changes its patient by an order message, and a cancel is
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from radloop.events.common import Code
@@ -18,6 +18,9 @@ from radloop.standards.hl7 import model as hl7
 from radloop.standards.hl7.errors import ErrorCode, Hl7Error, Location
 
 T = TypeVar("T")
+
+AHEAD = timedelta(minutes=15)
+"""So far a sender's clock may be ahead of ours."""
 
 NOT_KNOWN = "this order is not known here"
 OTHERS_NUMBER = (
@@ -44,10 +47,16 @@ class Word:
     echo: bool
 
     def overtaken(self, known: OrderFile) -> bool:
-        """Whether the same sender has said something later, by its own clock, that came first."""
-        if self.by != known.told_by or self.at is None or known.told_at is None:
-            return False  # the clocks of two senders, or one that says nothing, cannot be compared
-        return self.at < known.told_at
+        """Whether the same sender has said something later, by its own clock, that came first; two clocks cannot be compared."""
+        last = dict(known.told).get(self.by)
+        return self.at is not None and last is not None and self.at < last
+
+    def noted(self, known: tuple[tuple[str, datetime], ...] = ()) -> tuple[tuple[str, datetime], ...]:
+        """When each sender last spoke of the order, this word included."""
+        told = dict(known)
+        if self.at is not None:
+            told[self.by] = max(self.at, told.get(self.by, self.at))
+        return tuple(sorted(told.items()))
 
     def refused(self, reason: str, code: ErrorCode = "205", segment: str = "ORC", field: int = 2) -> Hl7Error:
         """Why it cannot be taken, and where that stands."""
@@ -75,8 +84,8 @@ def take(
 
 
 def _said_at(told: datetime | None, received: datetime) -> datetime | None:
-    """When a message was said by its sender's clock, but never after it came: one of next year would silence all that follow."""
-    return None if told is None else min(told, received)
+    """When a message was said by its sender's clock; one far ahead is not believed, or it would silence all that follow."""
+    return received if told is not None and told > received + AHEAD else told
 
 
 def _meant(chart: Chart, word: Word) -> OrderFile | None:
@@ -116,7 +125,7 @@ def _placed(word: Word, at: datetime, order_id: str) -> OrderFile:
         order_id=order_id, case_id="", site=word.who.id.site, person=word.who, recorded_at=at,
         placer=number(told.placer), filler=number(told.filler), accession=number(told.accession),
         study_uid=told.study_uid, priority=_priority("routine", word), procedure=_procedure(told), modality=told.modality,
-        indication=told.indication, placed_at=told.placed_at, status=told.status, told_by=word.by, told_at=word.at,
+        indication=told.indication, placed_at=told.placed_at, status=told.status, told=word.noted(),
     )
 
 
@@ -134,7 +143,7 @@ def _changed(known: OrderFile, word: Word) -> OrderFile:
         priority=_priority(known.priority, word, late=late), procedure=latest(_procedure(told), known.procedure),
         modality=latest(told.modality, known.modality), indication=latest(told.indication, known.indication),
         placed_at=latest(told.placed_at, known.placed_at), status=_status(known, word, late=late),
-        told_by=known.told_by if late else word.by, told_at=known.told_at if late else word.at,
+        told=word.noted(known.told),
     )
 
 
