@@ -20,7 +20,8 @@ from radloop.triage.domain.selection import Asked, Candidate, Draw, candidate, d
 from radloop.triage.ports import Pool
 
 REMEMBERED_VALUES = 200
-OF_THE_PATIENT = ("patient-updated", "patient-merged")
+NO_WORD_SINCE = ("new", "patient-updated", "patient-merged")
+"""What an order event says that is no later word on the order: that it came, or news of its patient."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ def take_order(event: OrderRecorded, case: Case | None, policy: Policy) -> Decis
     if event.order_revision <= case.order_revision:
         return Skip("superseded by a newer order")
     cancelled = event.change == "cancelled" or event.order.status == "cancelled"
-    said_at = None if event.change in OF_THE_PATIENT else event.at
+    said_at = None if event.change in NO_WORD_SINCE else event.at
     known = case.prioritised(event.order.priority, event.order_revision, said_at)
     return settle(event, replace(known, site=event.site, cancelled=cancelled), policy)
 
@@ -68,7 +69,7 @@ def join(event: CaseJoined, case: Case | None, policy: Policy) -> Decision[Case]
     if event.order_revision <= case.order_revision:
         return Skip("superseded by a newer order")
     priority = event.order.priority if event.has_order else "routine"
-    known = replace(case, hastened=None, told_at=event.at).prioritised(priority, event.order_revision)
+    known = replace(case, hastened=None).prioritised(priority, event.order_revision)
     cancelled = event.moved_away or (event.has_order and event.order.status == "cancelled")
     return settle(event, replace(known, site=event.site, cancelled=cancelled), policy)
 

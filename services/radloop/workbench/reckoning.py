@@ -37,7 +37,7 @@ class Said:
 
     def tell_cycle(self, cycle: Cycle, teller: Teller) -> None:
         """Keep how a cycle ended and say it with its evidence, once."""
-        if cycle in self.cycles:
+        if cycle.id in {one.id for one in self.cycles}:
             return
         self.cycles.append(cycle)
         self.released += cycle.state == "released"

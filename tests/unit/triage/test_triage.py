@@ -267,6 +267,25 @@ def test_an_order_raised_after_echo_and_undo_is_the_clinicians_own() -> None:
         assert (said[-1].urgency, said[-1].undone) == ("asap", False)
 
 
+def test_an_echo_of_a_lift_made_before_its_order_came_is_one() -> None:
+    """The RIS is asked once the order is there; that it came is no word on it since the lift."""
+    case, said = told(completed(), predicted(), ordered(seconds=70), echo())
+    assert case is not None
+    assert (case.echoed, said[-1].lifted) == (True, True)
+
+
+def test_an_echo_is_one_whether_or_not_a_join_was_heard_between() -> None:
+    """Orders and joins are two topics; what came late of one of them decides nothing."""
+    join = CaseJoined(
+        **envelope("joined", 70), study_case=CASE, order_case=CASE, order=order(), patient=PATIENT, order_revision=2,
+    )
+    early, _ = told(ordered(), completed(), predicted(), join, echo(75, 3))
+    late, _ = told(ordered(), completed(), predicted(), echo(75, 3), join)
+    assert early is not None
+    assert late is not None
+    assert (early.echoed, early.place(POLICY)) == (late.echoed, late.place(POLICY)) == (True, late.place(POLICY))
+
+
 def test_the_order_that_a_join_brings_is_no_echo() -> None:
     """Nothing was asked of the RIS about an order that came with the join."""
     join = CaseJoined(

@@ -95,9 +95,10 @@ class Case:
         least that class's place while it is lifted, and whatever is said of the order next is the clinician's own word.
         """
         first = self.hastened
-        if first is None or first.again or first.after is None or self.lift_made_at is None or not self._in_time:
+        made = self.lift_made_at
+        if first is None or first.again or made is None or first.at <= made or not self._in_time:
             return False
-        if not first.after <= self.lift_made_at < first.at:
+        if first.after is not None and first.after > made:
             return False
         return self.undone_at_order is None or self.undone_at_order >= first.order_revision
 
@@ -123,7 +124,7 @@ class Case:
         return made is not None and all(end is None or made < end for end in (self.opened_at, self.signed_at))
 
     def prioritised(self, priority: str, order_revision: int, said_at: datetime | None = None) -> "Case":
-        """Take the order's priority; `said_at` is when an order message said so, None for news of the patient or a join."""
+        """Take the order's priority; `said_at` is when a later order message said so, None for the one that brought it."""
         hastened = self.hastened
         if said_at is not None and hastened is not None:
             hastened = replace(hastened, again=True)
