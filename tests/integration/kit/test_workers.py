@@ -99,6 +99,17 @@ def test_a_parked_case_holds_nobody_else_and_keeps_its_order(here: Here, monkeyp
     wait_until(lambda: here.count("parked", f"key = '{slow}'") == 0, 10)
 
 
+def test_who_hears_a_live_event_expects_more_of_them(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study's events come one after another: bulk work of the room waits for a moment after each."""
+    expected: list[str] = []
+    monkeypatch.setattr(here.runner.courtesy, "live", lambda: expected.append("more"))
+    case = str(uuid.uuid4())
+    here.runner.submit(command("c", event=order(case, 1)))
+    here.start(Relay(here.store, here.broker), here.consumer())
+    wait_until(lambda: here.lines(case) == ("order 1",), 30)
+    assert expected
+
+
 def shelved(here: Here, earlier: list[str]) -> int:
     """Count which of these earlier studies were heard; the topic holds other tests' too."""
     return here.count("inbox", f"route = 'shelve' and key in ({', '.join(map(repr, earlier))})")

@@ -58,6 +58,17 @@ def test_the_urgent_reader_takes_only_what_somebody_waits_for() -> None:
     assert turn(queue, Runner()) == 0
 
 
+def test_one_of_the_readers_is_kept_for_what_somebody_waits_for() -> None:
+    """Whatever waits besides: as many as there are others can be busy with a backfill, and a STAT is still taken at once."""
+    queue = Queue(taken(rank=3))
+    urgent, other = Readers(queue, Runner(), SystemClock(), 1)._workers
+    assert (urgent.name, other.name) == ("reader-urgent", "reader-1")
+    urgent._turn()
+    assert queue.ended == []
+    other._turn()
+    assert queue.ended == [("reading-1", "recorded")]
+
+
 @pytest.mark.parametrize("below", [URGENT, len(CLASSES)])
 def test_others_begin_nothing_that_can_wait_while_an_urgent_one_is_read(below: int) -> None:
     """The processor is the STAT's, whichever reader took it."""
