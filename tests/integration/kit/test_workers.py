@@ -64,6 +64,21 @@ def test_who_hears_a_topic_is_rung_when_something_was_sent(here: Here) -> None:
     other.close()
 
 
+def test_a_bulk_topic_rings_the_group_that_hears_it_and_that_alone(here: Here) -> None:
+    """Who hears a room's other topics is not woken a thousand times for nothing."""
+    bulk, live = Bell(here.broker.bells, "inference-bulk", "0"), Bell(here.broker.bells, "inference", "0")
+    assert not bulk.wait(0)
+    assert not live.wait(0)
+    event = replace(EARLIER, id=f"rung-{here.store.room}", subject=str(uuid.uuid4()))
+    with here.store.begin() as work:
+        work.enqueue(event.id, Wire().encode(event, "test"))
+    here.start(Relay(here.store, here.broker))
+    assert bulk.wait(30)
+    assert not live.wait(0)
+    bulk.close()
+    live.close()
+
+
 def test_a_rung_consumer_does_not_wait_for_its_next_look(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     """At a broker that does not hold fetches a consumer looks seldom, and at once when it is rung."""
     consumer = here.consumer()
