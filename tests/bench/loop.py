@@ -157,7 +157,7 @@ class Bench:
         page = self._closing.enter_context(ReadingRoom(doors.page))
         reader = Radiologist("reader-1", SEED, books.truth)
         archive = Archive(self._source, reader, _split(doors.mllp), Envelope(), clock)
-        loop = Loop(self.rooms, doors, books, self._source, Desk(reader, page), archive, clock, Teller(), SEED)
+        loop = Loop(self.rooms, doors, books, self._source, [Desk(reader, page)], archive, clock, Teller(), SEED)
         first = loop.first_model(cohort.seeds, home / "workshop")
         loop.backfill()
         loop.labelling_round(75)

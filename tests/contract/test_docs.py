@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import helm_python
@@ -11,7 +12,11 @@ import pytest
 import yaml
 
 from radloop.cli.main import main, parser
-from radloop.workbench.hospital.cohort import FULL_POOL, sizes
+from radloop.workbench.demo import DEFAULT_SEED
+from radloop.workbench.hospital.books import enrol
+from radloop.workbench.hospital.cohort import FULL_POOL, draw, sizes
+from radloop.workbench.hospital.irregular import KINDS
+from radloop.workbench.hospital.sources import Phantoms
 from tests.house import settings_page
 from tests.house.rules import ROOMS
 from tests.unit.cli.house import opened, quarantined
@@ -21,9 +26,9 @@ PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.m
                 *ROOT.glob("services/decisions/*.md")])
 
 
-# The accession number of the first study of the default demo's morning: the earlier studies are numbered before it.
-FULL = sizes(60, FULL_POOL)
-FIRST = f"A{1 + FULL.acceptance + FULL.pool + FULL.gate_positives + FULL.gate_negatives:07d}"
+# The study that the default demo names: the first ordinary one of its morning.
+MORNING = enrol(DEFAULT_SEED, draw(Phantoms(DEFAULT_SEED), DEFAULT_SEED, sizes(60, FULL_POOL)), datetime.now(UTC)).morning
+FIRST = next(entry.order.accession for entry in MORNING if not entry.irregular)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -67,10 +72,10 @@ def test_every_command_shown_runs(here: Path, page: str, command: str) -> None:
         done = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         told = next((word.removeprefix("ARGS=") for word in words if word.startswith("ARGS=")), "")
-        if words[1] in {"demo", "up"}:
+        if words[1] in {"demo", "up", "hospital"}:
             parser().parse_args([words[1], *shlex.split(told)])
     elif words[0] in RADLOOP:
-        if words[1] in {"up", "demo"}:
+        if words[1] in {"up", "demo", "hospital"}:
             parser().parse_args(words[1:])
         else:
             assert main(words[1:]) == 0, command
@@ -133,6 +138,13 @@ def test_the_readme_names_the_demos_own_numbers() -> None:
     assert f".venv/bin/radloop trace {FIRST}\n" in text
     for number in (small.acceptance + gate, small.acceptance, gate):
         assert re.search(rf"\b{number}\b", text), number
+
+
+def test_the_page_on_the_morning_says_how_each_irregularity_ends() -> None:
+    """The table is what the demo holds them against."""
+    text = (ROOT / "docs/simulated-morning.md").read_text()
+    for kind in KINDS:
+        assert f"| {kind.happens} | {kind.ends} |" in text
 
 
 def test_every_setting_is_on_the_settings_page() -> None:

@@ -2,13 +2,19 @@
 
 import pytest
 
+from radloop.workbench.ending import PAGE
 from radloop.workbench.hospital import validator
-from tests.e2e.conftest import POOL, STUDIES, Played
+from radloop.workbench.hospital.irregular import KINDS
+from radloop.workbench.hospital.waits import Waited, table
+from tests.e2e.conftest import POOL, STUDIES, Played, play
+from tests.integration.embedded_peers import home_of_its_own
 
 NAMES = {
     "studies", "read_by_model", "reports_in_ehr", "reports_lost", "reports_twice", "unexplained", "priority_changes",
     "priority_refused", "labels_asked", "labels_audit", "model_versions_released", "auc_before", "auc_after", "auc_gain",
-    "stored_to_triaged_p50_ms", "stored_to_triaged_p95_ms", "seconds",
+    "stored_to_triaged_p50_ms", "stored_to_triaged_p95_ms", "seconds", "studies_irregular", "auc_random", "auc_gain_low",
+    "wait_positive_over_fifo", "wait_missed_over_fifo", "wait_max_over_fifo", "before_opened_share", "lifts_per_100", "lift_ppv",
+    "positives", "missed", "irregularities", "irregularities_as_expected", "labels_training", "labels_all",
 }
 
 
@@ -25,5 +31,28 @@ def test_the_small_demo_holds(played: Played) -> None:
     assert (figures["studies"], figures["labels_asked"]) == (STUDIES, POOL)
     assert figures["reports_lost"] == figures["reports_twice"] == figures["unexplained"] == 0
     assert figures["reports_in_ehr"] == figures["read_by_model"]
+    assert figures["irregularities_as_expected"] == figures["irregularities"] >= len(KINDS) - 1, "a small demo may lift nobody"
+    assert "<svg" in (played.home / PAGE).read_text()
+    if played.data is None:
+        shown = played.story["following"]["shown"]
+        assert shown[0] == shown[1] > 0, "readers that always follow the model repeat every wrong answer they were shown"
+
+
+@pytest.mark.demo
+@pytest.mark.stack
+def test_without_a_model_everybody_waits_as_first_in_first_out() -> None:
+    """The counterfactual is the real list without a model: the waits agree within 2 %, in each group and in every measure."""
+    with home_of_its_own() as home:
+        played = play(home, None, "--no-ai", "--studies", "24")
+        assert played.said.returncode == 0, played.said.stdout[-4000:] + played.said.stderr[-4000:]
+        waited = [Waited(**one) for one in played.story["waited"]]
+        for ours, fifo in table(waited).values():
+            for measure in ("mean", "p95", "longest"):
+                assert getattr(ours, measure) == pytest.approx(getattr(fifo, measure), rel=0.02), measure
+        figures = played.figures
+        assert len(waited) > 24
+        assert figures["auc_after"] is None
+        assert figures["priority_changes"] == figures["reports_in_ehr"] == 0
+        assert figures["irregularities_as_expected"] == figures["irregularities"]
     if not validator.missing():
         assert [verdict.errors for verdict in validator.validate([played.home / "bundle.json"])] == [()]

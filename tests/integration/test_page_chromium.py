@@ -1,6 +1,7 @@
 """The page in a real browser: Debian's Chromium, headless, over the page's real door and a page port held in memory."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -70,6 +71,18 @@ def test_a_model_in_shadow_is_said_to_be_in_shadow(reader: Reader, page: FakePag
     page.mode = replace(page.mode, mode="shadow", version=None, shadow=1)
     reader.visit()
     reader.until(lambda: "Model in shadow: first in, first out" in reader.text("serving"))
+
+
+def test_the_page_shows_the_moment_at_which_a_version_begins_to_speak(reader: Reader, page: FakePage) -> None:
+    """In shadow first; when a version is released an open page says so, and since when."""
+    serving = page.mode
+    page.mode = replace(serving, mode="shadow", version=None, shadow=1)
+    reader.visit()
+    reader.until(lambda: "Model in shadow" in reader.text("serving"))
+    page.mode = replace(serving, since=page.time)
+    page.put(page.cases["case-1"])
+    reader.until(lambda: "chest v2 serves from now on" in reader.text("toasts"))
+    assert re.search(r"serving chest v2 since \d\d:\d\d", reader.text("serving"))
 
 
 def test_the_image_is_drawn_with_who_it_is_beside_it_and_the_map_over_it(reader: Reader) -> None:

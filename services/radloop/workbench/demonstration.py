@@ -1,14 +1,12 @@
-"""The demo as it is played: set up, learn, go live, a morning, and what came of it, counted at the far end."""
+"""The demo as it is played: a stack of its own, the simulated hospital beside it, and what came of it."""
 
 import argparse
 import json
 import shutil
 import sys
 import threading
-from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
-from importlib.resources import files
+from dataclasses import dataclass
 from pathlib import Path
 
 from radloop.kit.clock import SystemClock
@@ -19,29 +17,25 @@ from radloop.workbench.display import Display
 from radloop.workbench.embedded.options import Options
 from radloop.workbench.embedded.running import running
 from radloop.workbench.embedded.stack import Stack
+from radloop.workbench.ending import required, tell
 from radloop.workbench.grpc import Rooms
-from radloop.workbench.hospital.backfill import Archive
 from radloop.workbench.hospital.books import Books, enrol
-from radloop.workbench.hospital.cohort import FULL_POOL, Cohort, draw, sizes
+from radloop.workbench.hospital.cohort import Cohort, draw, sizes
 from radloop.workbench.hospital.ehr import Chart, Server
-from radloop.workbench.hospital.figures import Required, failures
-from radloop.workbench.hospital.messages import Envelope
-from radloop.workbench.hospital.readers import Radiologist, Skill
-from radloop.workbench.hospital.reading_room import Desk, ReadingRoom
+from radloop.workbench.hospital.planning import HOUR, lasts
 from radloop.workbench.hospital.ris import Ris
-from radloop.workbench.hospital.sources import Source, open_source
-from radloop.workbench.hospital.watch import Watch
-from radloop.workbench.loop import Doors, Loop, Pace, prepared
-from radloop.workbench.reckoning import Reckoning, Said
+from radloop.workbench.hospital.sources import open_source
+from radloop.workbench.hospital.tempo import Tempo
+from radloop.workbench.loop import Doors
+from radloop.workbench.playing import Outside, Play, Wanted
+from radloop.workbench.settings import settings
+from radloop.workbench.story import Story
 from radloop.workbench.telling import Teller
 from radloop.workbench.up import stop_signals
 
-FIRST_ROUND, SECOND_ROUND = 75, 25
-FULL_STUDIES = 60
 STOPPED = "stopped: nothing runs any more; the next demo replaces what this one left"
+PLAYED_ON = ("ingestion", "inference", "triage", "retraining", "worklist", "publishing")
 _MARKER, _ASIDE = "demo.json", "before-demo-"
-_QUIET_SECONDS = "0.5"
-_POLICY = "demo-policy.yaml"
 
 
 def play(args: argparse.Namespace) -> int:
@@ -49,13 +43,10 @@ def play(args: argparse.Namespace) -> int:
     teller = Teller()
     asked = threading.Event()
     try:
-        source = open_source(None if args.phantoms else args.data, args.seed)
-        cohort = draw(source, args.seed, sizes(args.studies, args.pool, args.prevalence))
-        home = _clean(args.home)
+        demo = _Demo(args, wanted(args), _clean(args.home), teller)
         with stop_signals(asked), ExitStack() as closing:
-            demo = _Demo(args, source, cohort, home, teller, closing)
             try:
-                status = demo.run(asked)
+                status = demo.run(asked, closing)
             except KeyboardInterrupt:
                 teller.line("interrupted: stopping everything")
                 raise
@@ -75,11 +66,34 @@ def play(args: argparse.Namespace) -> int:
         return 130
 
 
-def introduction(source: str, seed: int, cohort: Cohort, gate: GatePlan) -> tuple[str, ...]:
+def wanted(args: argparse.Namespace, play: int = 0) -> Wanted:
+    """Return what the options ask for; raise Misconfigured where they make no morning."""
+    if args.radiologists < 1:
+        raise Misconfigured("--radiologists takes at least 1: somebody has to read the list")
+    if not 0 <= args.anchoring <= 1:
+        raise Misconfigured("--anchoring is a share between 0 and 1: how often a wrong answer on the screen is followed")
+    return Wanted(
+        seed=args.seed, studies=args.studies, pool=args.pool, prevalence=args.prevalence, radiologists=args.radiologists,
+        anchoring=args.anchoring, tempo=Tempo(args.speed), ai=not args.no_ai, play=play,
+    )
+
+
+def introduction(source: str, told: Wanted, cohort: Cohort, gate: GatePlan) -> tuple[str, ...]:
     """Return what will be played, and why more earlier studies come than the pool has: most are there to judge, not to teach."""
+    count = len(cohort.morning) + len(cohort.irregular)
+    hours = lasts(count, told.radiologists) / HOUR
+    morning = (
+        (f"{source}, seed {told.seed}: a morning of {len(cohort.morning)} ordinary studies and {len(cohort.irregular)} irregular ones"
+         f" in {hours:.1f} simulated hours, {told.radiologists} reader{'s' * (told.radiologists != 1)}"),
+        (f"    a real second is {told.tempo.speed:g} simulated ones (--speed), so a second of computing counts as {told.tempo.speed:g};"
+         " time-outs and back-off are real"),
+    )
+    if not told.ai:
+        return (*morning, "    without a model (--no-ai): the list is first in, first out")
     earlier = len(cohort.pool) + len(cohort.acceptance) + len(cohort.gate)
     return (
-        f"{source}, seed {seed}: {len(cohort.seeds)} labels to begin with, {earlier} earlier studies, a morning of {len(cohort.morning)}",
+        *morning,
+        f"    before it {len(cohort.seeds)} labels to begin with, and {earlier} earlier studies:",
         f"    {len(cohort.pool)} earlier studies are the pool: readers are asked about some of these (--pool)",
         f"    {len(cohort.acceptance)} are the acceptance set: their signed reports calibrate every new version",
         f"    {len(cohort.gate)} are the gate set: they decide on every release; however small the pool is, the change-control plan asks",
@@ -89,152 +103,61 @@ def introduction(source: str, seed: int, cohort: Cohort, gate: GatePlan) -> tupl
 
 @dataclass
 class _Demo:
-    """One demo: what it is played with, and the things that are closed in the end."""
+    """One demo: what it is played with, and how it ended."""
 
     args: argparse.Namespace
-    source: Source
-    cohort: Cohort
+    wanted: Wanted
     home: Path
     teller: Teller
-    closing: ExitStack
-    counted: Mapping[str, float] = field(default_factory=dict)
+    story: Story | None = None
 
-    def run(self, asked: threading.Event) -> int:
+    def run(self, asked: threading.Event, closing: ExitStack) -> int:
         """Play all of it; stay up unless told to exit."""
-        clock = SystemClock()
-        books = enrol(self.args.seed, self.cohort, clock.now())
-        for line in introduction(self.source.name, self.args.seed, self.cohort, load_plan().gate):
-            self.teller.line(line)
-        ris = self.closing.enter_context(Ris(seed=self.args.seed))
+        args, teller = self.args, self.teller
+        source = open_source(None if args.phantoms else args.data, args.seed)
+        cohort = draw(source, args.seed, sizes(args.studies, args.pool, args.prevalence))
+        books = enrol(args.seed, cohort, SystemClock().now())
+        for line in introduction(source.name, self.wanted, cohort, load_plan().gate):
+            teller.line(line)
+        ris = closing.enter_context(Ris(seed=args.seed, refuses=0.0, refuses_first=1))
         server = Server.start(self.home / "ehr")
-        self.closing.callback(server.stop)
-        stack = self._start(server.base_url, ris.port)
-        figures, problems = self._play(stack, books, Chart(server.base_url), ris)
-        wrong = failures(figures, self._required(), problems)
-        for sentence in wrong:
-            self.teller.line(f"does not hold: {sentence}")
-        if not wrong:
-            small = "" if self._whole else " (releases, priorities and the AUC are judged in a whole demo only)"
-            self.teller.line(f"every check holds{small}")
-        self.counted = figures
-        if not self.args.exit:
-            self.teller.line(f"one study's story:  radloop trace {books.morning[0].order.accession}   (in another terminal)")
-            page = f"http://{stack.address('worklist.http')}/"
-            self.teller.line(f"the reading list:   {page}   (the morning is read: press 3 for it; stays up, Ctrl-C stops)")
-        if not self.args.exit:
-            if self.args.json:
-                self.tell_figures()
-            with suppress(KeyboardInterrupt):  # how it is meant to end
-                asked.wait()
-            self.teller.line("stopping everything")
-        return 1 if wrong else 0
+        closing.callback(server.stop)
+        stack = self._start(server.base_url, ris.port, closing)
+        rooms = closing.enter_context(Rooms({room: stack.address(room) for room in PLAYED_ON}))
+        doors = Doors(
+            mllp=stack.address("ingestion.mllp"), dicom=stack.address("ingestion.dicom"), page=stack.address("worklist.http"),
+            triton=stack.address("triton"), triton_http=stack.address("triton.http"), kafka=stack.address("kafka"),
+        )
+        playing = Play(self.wanted, source, cohort, books, doors, rooms, Outside(Chart(server.base_url), ris, server), teller, closing)
+        self.story = playing.run(self.home)
+        status = tell(self.story, required(self.wanted), self.home, teller)
+        if not args.exit:
+            self._stay(stack, books, asked)
+        return status
 
     def tell_figures(self) -> None:
         """Print the figures as one line of JSON."""
-        print(json.dumps({"figures": self.counted}), flush=True)
+        print(json.dumps({"figures": self.story.figures if self.story else {}}), flush=True)
 
-    def _start(self, ehr: str, ris_port: int) -> Stack:
-        stack = Stack(self.home, Options(usual_ports=not self.args.free_ports, settings=settings(self.home, ehr, ris_port)))
-        self.closing.callback(stack.stop)
+    def _start(self, ehr: str, ris_port: int, closing: ExitStack) -> Stack:
+        told = settings(self.home, ehr, f"127.0.0.1:{ris_port}", self.wanted.tempo)
+        stack = Stack(self.home, Options(usual_ports=not self.args.free_ports, settings=told))
+        closing.callback(stack.stop)
         with Display() as display:
             stack.start(display)
         return stack
 
-    def _play(self, stack: Stack, books: Books, chart: Chart, ris: Ris) -> tuple[Mapping[str, float], Sequence[str]]:
-        clock, teller = SystemClock(), self.teller
-        doors = Doors(
-            mllp=stack.address("ingestion.mllp"), dicom=stack.address("ingestion.dicom"), page=stack.address("worklist.http"),
-            triton=stack.address("triton"), kafka=stack.address("kafka"),
-        )
-        rooms = self.closing.enter_context(Rooms({
-            room: stack.address(room) for room in ("ingestion", "inference", "triage", "retraining", "worklist", "publishing")
-        }))
-        page = self.closing.enter_context(ReadingRoom(doors.page))
-        reader = Radiologist("reader-1", self.args.seed, books.truth)
-        host, _, port = doors.mllp.rpartition(":")
-        # A final report has been read twice before it was signed: it errs less than one reader between two cases.
-        signer = Radiologist("reader-2", self.args.seed, books.truth, Skill(sensitivity=0.99, specificity=0.995))
-        archive = Archive(self.source, signer, (host, int(port)), Envelope(), clock)
-        desk = Desk(reader, page)
-        loop = Loop(rooms, doors, books, self.source, desk, archive, clock, teller, self.args.seed)
-        said = Said()
-
-        with teller.stage("the first model, from 20 labels, runs in shadow"):
-            first = loop.first_model(self.cohort.seeds, self.home / "workshop")
-        with teller.stage(f"{len(books.earlier)} earlier studies handed over and read"):
-            earlier = loop.backfill()
-        test = prepared(self.source, self.cohort.test)
-        said.auc_before = loop.worth(first, self.cohort.test, test)
-        teller.line(f"the first model on the test split: AUC {said.auc_before:.3f}")
-        with teller.stage(f"readers answered {FIRST_ROUND} questions from the pool"):
-            loop.labelling_round(_share(FIRST_ROUND, self.args.pool))
-        with teller.stage("a new model trained and gated"):
-            said.tell_cycle(loop.cycle("first"), teller)
-        if said.released:
-            loop.until(lambda: loop.serving() > first, 60, "the released version is loaded")
-
-        watch = Watch(page, lambda case: next((one.status for one in chart.of_case(case)), ""), clock)
-        watch.start()
-        self.closing.callback(watch.stop)
-
-        def halfway() -> None:
-            loop.labelling_round(_share(SECOND_ROUND, self.args.pool))
-            said.tell_cycle(loop.cycle("second"), teller)
-
-        with teller.stage(f"a morning of {len(books.morning)} studies"):
-            said.stored = loop.morning(chart, watch, Pace(), halfway).stored
-        reckoning = Reckoning(rooms, loop, page, chart, ris, desk, watch, books, earlier)
-        with teller.stage("the last messages arrived"):
-            reckoning.settle()
-        watch.stop()
-        with teller.stage("the last cycle ended"):
-            loop.rest()
-        said.tell_cycle(loop.last_cycle(), teller)
-        serving = loop.serving()
-        said.auc_after = loop.worth(serving or first, self.cohort.test, test)
-        bundle = self.home / "bundle.json"
-        figures, problems = reckoning.figures(said, stack.address("triton.http"), bundle, teller.seconds)
-        reckoning.summary(said, figures, serving, teller)
-        return figures, problems
-
-    @property
-    def _whole(self) -> bool:
-        """Whether it is large enough for what needs many cases to be judged."""
-        return bool(self.args.pool >= FULL_POOL and self.args.studies >= FULL_STUDIES)
-
-    def _required(self) -> Required:
-        labels = _share(FIRST_ROUND, self.args.pool) + _share(SECOND_ROUND, self.args.pool)
-        if self._whole:
-            return Required(labels_asked=labels)
-        return Required(labels_asked=labels, priority_changes=None, releases=None, auc_gain=None)
-
-
-def settings(home: Path, ehr: str, ris_port: int) -> dict[str, str]:
-    """Return the rooms' settings in this home: the simulated hospital's addresses and issuer, a short quiet period, the demo's policy."""
-    return {
-        "RADLOOP_PUBLISHING_EHR": ehr,
-        "RADLOOP_PUBLISHING_RIS": f"127.0.0.1:{ris_port}",
-        "RADLOOP_INGESTION_QUIET_SECONDS": _QUIET_SECONDS,
-        "RADLOOP_INGESTION_ISSUER": "SIMHOSP",
-        "RADLOOP_TRIAGE_POLICY": str(_policy(home)),
-    }
-
-
-def _share(wanted: int, pool: int) -> int:
-    """Return how many answers a pool can give in one round: a small one is never asked dry."""
-    return min(wanted, pool * wanted // (FIRST_ROUND + SECOND_ROUND))
-
-
-def _policy(home: Path) -> Path:
-    """Write the demo's policy: the packaged one, where all requests come from the pool, so that their number is known."""
-    packaged = Path(str(files("radloop.triage"))) / "triage-policy.yaml"
-    lines = [
-        f"{line.partition(':')[0]}: 0" if line.strip().startswith(("live_per_day:", "live_share:")) else line
-        for line in packaged.read_text().splitlines()
-    ]
-    file = home / _POLICY
-    file.write_text("\n".join(lines) + "\n")
-    return file.resolve()
+    def _stay(self, stack: Stack, books: Books, asked: threading.Event) -> None:
+        """Say where to look, and wait to be stopped."""
+        ordinary = next(entry for entry in books.morning if not entry.irregular)
+        self.teller.line(f"one study's story:  radloop trace {ordinary.order.accession}   (in another terminal)")
+        page = f"http://{stack.address('worklist.http')}/"
+        self.teller.line(f"the reading list:   {page}   (the morning is read: press 3 for it; stays up, Ctrl-C stops)")
+        if self.args.json:
+            self.tell_figures()
+        with suppress(KeyboardInterrupt):  # how it is meant to end
+            asked.wait()
+        self.teller.line("stopping everything")
 
 
 def _clean(home: Path) -> Path:

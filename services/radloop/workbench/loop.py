@@ -1,9 +1,8 @@
-"""The loop, step by step, as its people would drive it: the workshop, the archive, the readers, the AI lead, the morning.
+"""The loop, step by step, as its people would drive it: the workshop, the archive, the readers, the AI lead.
 
 Each step waits for what the platform does with it; nothing here reaches past the doors that a hospital has too.
 """
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,26 +12,20 @@ from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import FileDataset
 
 from radloop.kit.clock import Clock
 from radloop.kit.errors import Permanent, Transient
 from radloop.standards.dicom.pixels import prepare_file
 from radloop.standards.package import IMAGENET
-from radloop.workbench.grpc import Cycle, Rooms
+from radloop.workbench.grpc import Asked, Cycle, Rooms
 from radloop.workbench.hospital.backfill import Archive, hand_over
 from radloop.workbench.hospital.books import Books
-from radloop.workbench.hospital.ehr import Chart
-from radloop.workbench.hospital.messages import Envelope, report_message
-from radloop.workbench.hospital.morning import Lines, Morning, Step
 from radloop.workbench.hospital.objects import EARLIER, dx, file_bytes
-from radloop.workbench.hospital.orders import Order, book, schedule
+from radloop.workbench.hospital.orders import book
 from radloop.workbench.hospital.patients import children
-from radloop.workbench.hospital.reading_room import Desk, Given, ReadingRoom
-from radloop.workbench.hospital.scores import auc, through_triton
-from radloop.workbench.hospital.sender import MllpLine, Modality
+from radloop.workbench.hospital.reading_room import Desk, Given
+from radloop.workbench.hospital.scores import Heard, through_triton
 from radloop.workbench.hospital.sources import Candidate, Source
-from radloop.workbench.hospital.watch import Watch
 from radloop.workbench.settled import behind
 from radloop.workbench.telling import Teller
 from radloop.workbench.workshop import MODEL, first_package, package_tar
@@ -52,28 +45,23 @@ class Doors:
     dicom: str
     page: str
     triton: str
+    triton_http: str
     kafka: str
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast the morning goes, in real seconds: between arrivals, and how long a reader looks at a case."""
-
-    gap: float = 1.0
-    look: float = 0.8
 
 
 class Loop:
     """One run of the loop against one platform."""
 
     def __init__(
-        self, rooms: Rooms, doors: Doors, books: Books, source: Source, desk: Desk, archive: Archive, clock: Clock,
-        teller: Teller, seed: int,
+        self, rooms: Rooms, doors: Doors, books: Books, source: Source, desks: Sequence[Desk], archive: Archive, clock: Clock,
+        teller: Teller, seed: int, play: int = 0,
     ) -> None:
-        """Everything the steps need; nothing is asked yet."""
+        """Everything the steps need; nothing is asked yet. `play` tells one play of a seed from another on the same platform."""
         self._rooms, self._doors, self._books, self._source = rooms, doors, books, source
-        self.desk, self._archive, self._clock, self._teller, self._seed = desk, archive, clock, teller, seed
+        self.desks, self._archive, self._clock, self._teller = desks, archive, clock, teller
+        self._seed, self._play = seed, play
         self._rounds = 0
+        self._cycle_before = ""
 
     def first_model(self, seeds: Sequence[Candidate], folder: Path) -> int:
         """Train the first model on the seed labels, hand it over for shadow, wait until it is loaded; return its version."""
@@ -109,13 +97,17 @@ class Loop:
         """Say whether the rooms that learn have settled everything that was said."""
         return all(behind(self._doors.kafka, room) == 0 for room in ("inference", "triage", "feedback", "retraining", "worklist"))
 
-    def labelling_round(self, count: int) -> tuple[Given, ...]:
-        """Have triage ask for so many answers from the pool, and answer them through the page's own API."""
+    def ask(self, count: int) -> tuple[Asked, ...]:
+        """Have triage ask for so many answers from the pool."""
         self._rounds += 1
-        asked = self._rooms.request_reviews(count, self._seed + self._rounds, self._id(f"round {self._rounds}"))
-        given = []
+        return self._rooms.request_reviews(count, self._seed + self._rounds, self._id(f"round {self._rounds}"))
+
+    def labelling_round(self, count: int) -> tuple[Given, ...]:
+        """Have triage ask for so many answers, and the readers answer them in turn through the page's own API."""
+        self._cycle_before = self._rooms.cycle().id
+        given, asked = [], self.ask(count)
         for done, one in enumerate(asked, start=1):
-            given.append(self.desk.answer(one.case_id, one.request_id))
+            given.append(self.desks[done % len(self.desks)].answer(one.case_id, one.request_id))
             self._teller.now(f"answers given: {done} of {len(asked)}")
         self.until(self.heard, 60, "retraining has heard of the answers")
         return tuple(given)
@@ -148,6 +140,11 @@ class Loop:
 
         self.until(calm, 600, "the last cycle ends")
 
+    def cycled(self) -> bool:
+        """Say whether a cycle over the answers of the labelling round has ended: it begins by itself once they are given."""
+        latest = self._rooms.cycle()
+        return latest.id != self._cycle_before and latest.state in _ENDED
+
     def last_cycle(self) -> Cycle:
         """Return how the latest cycle stands or ended."""
         return self._rooms.cycle()
@@ -156,71 +153,12 @@ class Loop:
         """Return the version that serves and is loaded, 0 where none is."""
         return next((number for number, stage, ready in self._rooms.loaded() if stage == "production" and ready), 0)
 
-    def morning(self, chart: Chart, watch: Watch, pace: Pace, halfway: Callable[[], object]) -> Morning:
-        """Play the morning, read the list from the top, do what is due halfway; return when the list is read."""
-        arrivals = schedule(self._seed, [entry.order for entry in self._books.morning], pace.gap)
-        images = self._books.images()
-
-        def picture(order: Order, taken: datetime) -> FileDataset:
-            return dx(order, self._source.pixels(images[order.accession]), taken)
-
-        def tell(step: Step) -> None:
-            self._teller.now(f"the morning: {step.what} of study {1 + place[step.order.accession]} of {len(place)}")
-
-        place = {entry.order.accession: number for number, entry in enumerate(self._books.morning)}
-        with MllpLine(*_split(self._doors.mllp)) as hl7, Modality(*_split(self._doors.dicom)) as modality:
-            played = Morning(Lines(hl7, modality, chart, Envelope()), picture, self._clock, tell)
-            failed: list[Exception] = []
-            playing = threading.Thread(target=_caught, args=(lambda: played.play(arrivals), failed), daemon=True)
-            reading = threading.Thread(target=_caught, args=(lambda: self._read(len(place), watch, pace), failed), daemon=True)
-            playing.start()
-            reading.start()
-            self.until(lambda: bool(failed) or 2 * len(played.stored) >= len(place), 600, "half the morning is over")
-            if not failed:
-                halfway()
-            while not failed and (playing.is_alive() or reading.is_alive()):
-                reading.join(_POLL)
-            played.stop()
-        if failed:
-            raise failed[0]
-        return played
-
-    def _read(self, studies: int, watch: Watch, pace: Pace) -> None:
-        """Read the list from the top until every study of the morning is signed."""
-        orders = {entry.order.accession: entry.order for entry in self._books.morning}
-        signed: set[str] = set()
-        with ReadingRoom(self._doors.page) as room, MllpLine(*_split(self._doors.mllp)) as hl7:
-            desk = Desk(self.desk.reader, room)
-            deadline = time.monotonic() + 900
-            while len(signed) < studies and time.monotonic() < deadline:
-                row = next((one for one in room.rows("reading") if self._ripe(one, pace) and one["case_id"] not in signed), None)
-                if row is None:
-                    time.sleep(_POLL)
-                    continue
-                given = desk.answer(row["case_id"], "", lambda _: time.sleep(pace.look))
-                self.desk.given.append(given)
-                if given.kind == "reject":
-                    watch.reject(given.case_id)
-                if given.accession in orders:
-                    self._sign(hl7, orders[given.accession], given)
-                signed.add(row["case_id"])
-
-    def _ripe(self, row: dict[str, object], pace: Pace) -> bool:
-        """A reader comes to the list between cases: what has just arrived is seen at the next look."""
-        arrived = datetime.fromisoformat(str(row["arrived_at"]))
-        return row["standing"] == "waiting" and (self._clock.now() - arrived).total_seconds() >= 4 * pace.look
-
-    def _sign(self, hl7: MllpLine, order: Order, given: Given) -> None:
-        present = None if given.opinion == "cannot-say" else given.opinion == "present"
-        now = self._clock.now()
-        hl7.must(report_message(order, present, self.desk.reader.name, f"S{order.placer}", now, Envelope()))
-
-    def worth(self, version: int, test: Sequence[Candidate], images: NDArray[np.float32]) -> float:
-        """Return a version's AUC on the test split, through Triton."""
+    def says(self, version: int, images: NDArray[np.float32], of: str) -> Heard:
+        """Return what a version says of prepared images, through Triton."""
         def tell(done: int) -> None:
-            self._teller.now(f"the test split, to measure version {version}: {done} of {len(test)} images read")
+            self._teller.now(f"version {version} reads {of}: {done} of {len(images)} images")
 
-        return auc(through_triton(self._doors.triton, MODEL, version, images, tell), np.array([one.positive for one in test]))
+        return through_triton(self._doors.triton, MODEL, version, images, tell)
 
     def until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait for a condition; a door that is away meanwhile is asked again. Raises Permanent when the time is over."""
@@ -235,7 +173,7 @@ class Loop:
         raise Permanent(f"not within {seconds:.0f} s: {what}")
 
     def _id(self, what: str) -> str:
-        return str(uuid5(NAMESPACE_OID, f"workbench|{self._seed}|{what}"))
+        return str(uuid5(NAMESPACE_OID, f"workbench|{self._seed}|{self._play}|{what}"))
 
 
 def prepared(source: Source, candidates: Sequence[Candidate]) -> NDArray[np.float32]:
@@ -244,16 +182,3 @@ def prepared(source: Source, candidates: Sequence[Candidate]) -> NDArray[np.floa
     order = book(0, children(0, 1, now.date()), 1, now, now - now)[0]
     files = (file_bytes(dx(order, source.pixels(one.image), now, EARLIER)) for one in candidates)
     return np.stack([prepare_file(file, 1, IMAGENET) for file in files])
-
-
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host, int(port)
-
-
-def _caught(what: Callable[[], object], failed: list[Exception]) -> None:
-    """Run in a thread and hand an error to whoever waits."""
-    try:
-        what()
-    except (Permanent, Transient, KeyError, ValueError, OSError) as wrong:
-        failed.append(wrong)

@@ -1,49 +1,79 @@
-"""What came of a demo: asked of the EHR, the RIS, Triton and the readers, who all kept their own count."""
+"""What came of a play: asked of the EHR, the RIS, Triton and the readers, who all kept their own count."""
 
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
+from radloop.kit.errors import Transient
 from radloop.standards.codes import FINDINGS
 from radloop.standards.fhir.references import check
 from radloop.standards.fhir.values import resource_id
-from radloop.workbench.grpc import Cycle, Rooms, Row
-from radloop.workbench.hospital.books import Books
+from radloop.workbench.grpc import Cycle, Rooms, Row, Version
+from radloop.workbench.hospital.became import became, known_of, of_the_ehr, of_the_ris
+from radloop.workbench.hospital.books import Books, Entry
 from radloop.workbench.hospital.ehr import Chart
-from radloop.workbench.hospital.figures import WITHDRAWN_WITHIN_S, Played, count, percentile, unexplained
+from radloop.workbench.hospital.figures import WITHDRAWN_WITHIN_S, Counted, Played, count, percentile, unexplained
+from radloop.workbench.hospital.irregular import UNFIT, Became
+from radloop.workbench.hospital.morning import Told
+from radloop.workbench.hospital.planning import CLEARED_AFTER, READERS_COME_AFTER
+from radloop.workbench.hospital.queueing import Job, first_in_first_out
 from radloop.workbench.hospital.reading_room import Desk, ReadingRoom
 from radloop.workbench.hospital.ris import Ris
 from radloop.workbench.hospital.scores import served
-from radloop.workbench.hospital.watch import Watch
-from radloop.workbench.loop import Loop
+from radloop.workbench.hospital.shift import Turn
+from radloop.workbench.hospital.waits import MISSED, NEGATIVE, POINTED_OUT, UNREAD, Waited, minutes, ratios
+from radloop.workbench.hospital.watch import Seen, Watch
+from radloop.workbench.story import ReaderDid, Study
 from radloop.workbench.telling import Teller
 from radloop.workbench.workshop import MODEL
 
 _RAISED = "A"
+RELEASED = frozenset({"production", "retired"})
+FIRST = ("added by hand: no gate was held",)
 
 
 @dataclass
 class Said:
-    """What the stages learned while the demo was played."""
+    """How the cycles ended, told as they did."""
 
-    auc_before: float = 0.0
-    auc_after: float = 0.0
-    released: int = 0
     cycles: list[Cycle] = field(default_factory=list)
-    stored: Mapping[str, datetime] = field(default_factory=dict)
 
     def tell_cycle(self, cycle: Cycle, teller: Teller) -> None:
         """Keep how a cycle ended and say it with its evidence, once."""
-        if cycle.id in {one.id for one in self.cycles}:
+        if not cycle.id or cycle.id in {one.id for one in self.cycles}:
             return
         self.cycles.append(cycle)
-        self.released += cycle.state == "released"
-        teller.line(f"version {cycle.version}: {cycle.state}" if cycle.version else f"the cycle ended: {cycle.state}")
-        for sentence in cycle.evidence:
-            teller.line(f"    {_named(sentence)}")
+        for line in told_of(cycle):
+            teller.line(line)
+
+    def tell_versions(self, versions: Sequence[Version], teller: Teller) -> None:
+        """Say what became of the versions of cycles that began by themselves."""
+        told = {cycle.version for cycle in self.cycles}
+        for one in versions:
+            if one.number not in told and one.evidence != FIRST:
+                for line in told_of_version(one):
+                    teller.line(line)
+
+    @property
+    def released(self) -> tuple[int, ...]:
+        """Return the versions that were released."""
+        return tuple(sorted(one.version for one in self.cycles if one.state == "released"))
+
+
+def told_of_version(one: Version) -> tuple[str, ...]:
+    """Return where a version stands, a line, and its evidence, a line each."""
+    stage = one.stage if one.stage in RELEASED or one.gate_passed or one.evidence == FIRST else "not released"
+    return (f"version {one.number}: {stage}", *(f"    {_named(sentence)}" for sentence in one.evidence))
+
+
+def told_of(cycle: Cycle) -> tuple[str, ...]:
+    """Return how a cycle ended, a line, and its evidence, a line each."""
+    head = f"version {cycle.version}: {cycle.state}" if cycle.version else f"the cycle ended: {cycle.state}"
+    return (head, *(f"    {_named(sentence)}" for sentence in cycle.evidence))
 
 
 def _named(sentence: str) -> str:
@@ -54,91 +84,76 @@ def _named(sentence: str) -> str:
 
 @dataclass(frozen=True)
 class Reckoning:
-    """Counts at the far end; `earlier` maps the backfilled accession numbers to their cases."""
+    """Counts at the far end, once everything has arrived.
 
+    `cases` are those of every study of the morning by accession number, `earlier` the reports that the EHR had before; `away` is
+    when the EHR was (simulated seconds), `span` the same with the back-off after it (monotonic instants).
+    """
+
+    cases: Mapping[str, tuple[str, ...]]
+    earlier: frozenset[str]
     rooms: Rooms
-    loop: Loop
     page: ReadingRoom
     chart: Chart
     ris: Ris
-    desk: Desk
+    desks: Sequence[Desk]
     watch: Watch
     books: Books
-    earlier: Mapping[str, str]
+    told: Told
+    turns: Sequence[Turn]
+    away: tuple[float, float] | None
+    span: tuple[float, float]
+    ai: bool
 
-    def settle(self) -> None:
-        """Wait until everything that was said has been heard and sent."""
-        self.loop.until(lambda: self.loop.heard() and self.rooms.backlog("publishing") == 0, 60, "publishing has sent all it has")
-        self.loop.until(lambda: self.watch.waiting() == 0, 10, "the EHR has heard of the rejections")
-
-    def played(self) -> tuple[Played, ...]:
-        """Return every case of the morning as the outside knows it."""
-        cases = [self.page.find(entry.order.accession) for entry in self.books.morning]
+    def played(self) -> dict[str, tuple[Played, ...]]:
+        """Return every case of the morning as the outside knows it, by accession number."""
         rows = {row.case_id: row for row in self.rooms.rows()}
-        rejected = {given.case_id for given in self.desk.given if given.kind == "reject"}
-        return tuple(self._case(case, rows.get(case), case in rejected) for found in cases for case in found)
+        rejected = {given.case_id for desk in self.desks for given in desk.given if given.kind == "reject"}
+        return {
+            accession: tuple(self._case(case, rows.get(case), taken_back=case in rejected or accession in self.told.cancelled)
+                             for case in cases)
+            for accession, cases in self.cases.items()
+        }
 
-    def _case(self, case: str, row: Row | None, rejected: bool) -> Played:
+    def _case(self, case: str, row: Row | None, *, taken_back: bool) -> Played:
         reports = tuple(report.status for report in self.chart.of_case(case))
         facts = () if reports else self.rooms.trace("publishing", case)
         closed = any(fact.what == "ehr report" and "superseded" in fact.detail for fact in facts)
         predicted = row is not None and bool(row.model)
+        seen = self.watch.seen.get(case, Seen())
         refused = not (reports or closed or predicted) and any(
             fact.what == "prediction-failed" for fact in self.rooms.trace("inference", case)
         )
-        reason = "signed first" if closed else "no version read it" if refused else ""
-        return Played(case, predicted, closed, rejected, reports, reason)
+        reason = (
+            "unmatched" if seen.unmatched else "signed first" if closed else "cancelled first" if seen.standing == "cancelled"
+            else "no version read it" if refused else "" if self.ai else "no model is installed"
+        )
+        closed = closed or (seen.standing == "cancelled" and not reports)
+        return Played(case, predicted, closed, taken_back, reports, reason, matched=not seen.unmatched)
 
-    def figures(
-        self, said: Said, triton_http: str, bundle: Path, seconds: float,
-    ) -> tuple[dict[str, float], Sequence[str]]:
-        """Return the figures by name and what does not hold beyond them; write the Bundle."""
-        played = self.played()
-        ours = {resource_id(one.case_id, "report") for one in played}
-        reports = self.chart.reports()
-        counted = count(played, sum(report.id not in ours for report in reports))
+    def counted(self, played: Mapping[str, Sequence[Played]], bundle: Path) -> tuple[Counted, list[str]]:
+        """Return how reports stand, and what does not hold of what the far ends hold; write the Bundle."""
+        everything = [one for ones in played.values() for one in ones]
+        ours = {resource_id(one.case_id, "report") for one in everything}
+        counted = count(everything, sum(report.id not in ours for report in self.chart.reports() if report.id not in self.earlier))
         collection = self.chart.collection()
         bundle.write_text(json.dumps(collection, indent=1))
         problems = [f"{one.resource} {one.element} {one.wrong}" for one in check(collection)]
         problems += [
-            f"case {one.case_id} fits nothing: {one.reports or one.reason or 'no reason'}" for one in played if unexplained(one)
+            f"case {one.case_id} fits nothing: {one.reports or one.reason or 'no reason'}" for one in everything if unexplained(one)
         ]
-        if self.watch.waiting() or any(late > WITHDRAWN_WITHIN_S for late in self.watch.withdrawn.values()):
+        if self.watch.waiting() or self.watch.late(WITHDRAWN_WITHIN_S, self.span):
             problems.append("the EHR did not hear of a rejection within 5 s")
         if self.ris.twice() or self.ris.repeats():
             problems.append(f"the RIS heard {self.ris.twice()} changes twice, {self.ris.repeats()} messages again")
-        raised = [line for line in self.ris.heard() if line.priority == _RAISED]
-        problems += self._lifts(Counter(line.placer for line in raised))
-        asked = [given for given in self.desk.given if given.request_id]
-        waits = self._waits(said)
-        versions = served(triton_http, MODEL)
-        live = set(self.watch.versions.values())
-        released = {one.number for one in self.rooms.models() if one.gate_passed and one.stage in {"production", "retired"}}
-        return {
-            "studies": len(self.books.morning),
-            "read_by_model": counted.read_by_model,
-            "reports_in_ehr": counted.reports_in_ehr,
-            "reports_lost": counted.reports_lost,
-            "reports_twice": counted.reports_twice,
-            "unexplained": counted.unexplained,
-            "priority_changes": sum(line.answer == "XR" for line in raised),
-            "priority_refused": sum(line.answer == "UX" for line in raised),
-            "labels_asked": len(asked),
-            "labels_audit": sum(given.hidden for given in asked),
-            "model_versions_released": len({one for one in released & live if versions.get(one, 1)}),
-            "auc_before": round(said.auc_before, 4),
-            "auc_after": round(said.auc_after, 4),
-            "auc_gain": round(said.auc_after - said.auc_before, 4),
-            "stored_to_triaged_p50_ms": round(percentile(waits, 50), 1),
-            "stored_to_triaged_p95_ms": round(percentile(waits, 95), 1),
-            "seconds": round(seconds, 1),
-        }, problems
+        raised = Counter(line.placer for line in self.ris.heard() if line.priority == _RAISED)
+        return counted, problems + self._lifts(raised)
 
     def _lifts(self, told: Counter[str]) -> list[str]:
         """Return the lifts that did not reach the RIS once; one overtaken before its first try never had to."""
         wrong = []
         for entry in self.books.morning:
-            lifted = [case for case in self.page.find(entry.order.accession) if case in self.watch.lifted]
+            lifted = [case for case in self.cases[entry.order.accession] if self.watch.seen.get(case, Seen()).lifted]
             times = told[entry.order.placer]
             overtaken = any(
                 fact.what == "ris priority" and "superseded" in fact.detail
@@ -148,34 +163,146 @@ class Reckoning:
                 wrong.append(f"a lift reached the RIS {times} times")
         return wrong
 
-    def _waits(self, said: Said) -> list[float]:
-        """Return milliseconds from the accepted image to the list that names the model, quiet period included."""
-        cases = {accession: self.page.find(accession) for accession in said.stored}
-        return [
-            (self.watch.triaged[case] - said.stored[accession]).total_seconds() * 1000
-            for accession, found in cases.items() for case in found if case in self.watch.triaged
+    def studies(self) -> tuple[Study, ...]:
+        """Return what happened to every study of the morning that came."""
+        turns = {turn.accession: turn for turn in self.turns}
+        return tuple(
+            self._study(entry, self.cases[entry.order.accession], turns.get(entry.order.accession))
+            for entry in self.books.morning if entry.order.accession in self.told.complete
+        )
+
+    def _study(self, entry: Entry, cases: Sequence[str], turn: Turn | None) -> Study:
+        accession = entry.order.accession
+        seen = self.watch.seen.get(cases[0], Seen()) if cases else Seen()
+        positive = self.books.truth[accession]
+        return Study(
+            accession=accession, complete=self.told.complete[accession], opened=turn.opened if turn else None,
+            signed=turn.signed if turn else None, positive=positive, group=group_of(seen, positive=positive), lifted=seen.lifted,
+            urgency=seen.urgency, version=seen.version, probability=seen.probability if seen.version else None,
+            irregular=entry.irregular, reader=turn.reader if turn else "",
+        )
+
+    def waited(self, studies: Sequence[Study]) -> tuple[Waited, ...]:
+        """Return the waits of everything that was signed, beside the same morning first in, first out."""
+        known = {study.accession: study for study in studies}
+        jobs = [self._job(turn, known[turn.accession]) for turn in self.turns if turn.accession in known]
+        paces = {desk.reader.name: desk.reader.skill.pace for desk in self.desks}
+        fifo = first_in_first_out(jobs, paces, READERS_COME_AFTER)
+        return tuple(
+            Waited(one.accession, one.group, minutes(one.signed - one.complete), minutes(fifo[one.accession] - one.complete), one.lifted)
+            for one in studies if one.signed is not None
+        )
+
+    def _job(self, turn: Turn, study: Study) -> Job:
+        available = study.complete + CLEARED_AFTER
+        ended = turn.signed if turn.signed is not None else turn.done
+        placed = next(entry.order.priority for entry in self.books.morning if entry.order.accession == turn.accession)
+        stat = study.complete if placed == "S" else self.told.raised.get(turn.accession)
+        return Job(
+            turn.accession, study.complete, available, stat, turn.reader, ended - max(turn.free, available), turn.done - ended,
+        )
+
+    def before_opened(self, studies: Sequence[Study]) -> tuple[int, int]:
+        """Return how many of the studies that a serving version could read were triaged with a prediction before they were opened."""
+        if not self.watch.speaks:
+            return 0, 0
+        first = min(at for _, at in self.watch.speaks)
+        could = [
+            one for one in studies if one.complete > first and one.irregular not in UNFIT and one.opened is not None
         ]
+        seen = {one.accession: self.watch.seen.get(next(iter(self.cases[one.accession]), ""), Seen()) for one in could}
+        return sum(
+            seen[one.accession].triaged is not None and seen[one.accession].triaged_after < (one.opened or 0.0) for one in could
+        ), len(could)
 
-    def _slowest(self) -> float:
-        return max(self.watch.withdrawn.values(), default=0.0)
+    def irregularities(self, played: Mapping[str, tuple[Played, ...]], counted: Counted, behind: int) -> tuple[Became, ...]:
+        """Return what became of each."""
+        found = []
+        for entry in self.books.morning:
+            if entry.irregular:
+                ours = played[entry.order.accession]
+                seen = self.watch.seen.get(ours[0].case_id, Seen()) if ours else Seen()
+                found.append(became(known_of(entry, ours, seen, self.told, self.turns, ai=self.ai)))
+        refused = {line.placer for line in self.ris.heard() if line.answer == "UX"}
+        of = [case for entry in self.books.morning if entry.order.placer in refused for case in self.cases[entry.order.accession]]
+        lifts = sum(seen.lifted for seen in self.watch.seen.values())
+        return (*found, of_the_ris(of, self.watch.seen, lifts), of_the_ehr(self.away, counted.reports_lost, counted.reports_twice, behind))
 
-    def summary(self, said: Said, figures: Mapping[str, float], serving: int, teller: Teller) -> None:
-        """Say in words what came of it."""
-        by_model = f"{figures['read_by_model']:g} read by a model"
-        released = sorted(one.version for one in said.cycles if one.state == "released")
-        names = f"version {', '.join(map(str, released))}" if released else "none"
-        teller.line("")
-        for text in (
-            f"studies            {figures['studies']:g} played, {by_model}",
-            (f"stored to triaged  {figures['stored_to_triaged_p50_ms']:.0f} ms (median),"
-            f" {figures['stored_to_triaged_p95_ms']:.0f} ms (95th percentile), the quiet period included"),
-            (f"reports in the EHR {figures['reports_in_ehr']:g}; lost {figures['reports_lost']:g},"
-            f" twice {figures['reports_twice']:g}"),
-            f"rejected           {len(self.watch.withdrawn)}; the EHR said so after {self._slowest():.1f} s at most",
-            f"priority changes   {figures['priority_changes']:g} made by the RIS, {figures['priority_refused']:g} refused",
-            f"labels asked       {figures['labels_asked']:g}, of these {figures['labels_audit']:g} with the AI hidden",
-            f"AUC on the test    {figures['auc_before']:.3f} before, {figures['auc_after']:.3f} after",
-            f"released           {names}; {figures['model_versions_released']:g} of them read cases of the morning",
-            f"now serving        version {serving}" if serving else "now serving        none: the first model stays in shadow",
-        ):
-            teller.line(text)
+    def readers(self) -> tuple[ReaderDid, ...]:
+        """Return what each reader did, and how right they were."""
+        return tuple(_did(desk, self.books.truth) for desk in self.desks)
+
+    def served(self, triton_http: str) -> int:
+        """Return how many released versions read cases of the morning, by Triton's own count."""
+        live = {seen.version for seen in self.watch.seen.values() if seen.version}
+        released = {one.number for one in self.rooms.models() if one.gate_passed and one.stage in RELEASED}
+        try:
+            counts = served(triton_http, MODEL)
+        except Transient:
+            counts = {}
+        return len({one for one in released & live if counts.get(one, 1)})
+
+    def figures(self, counted: Counted, studies: Sequence[Study], waited: Sequence[Waited], fates: Sequence[Became]) -> dict[str, float]:
+        """Return the figures by name, but for what was learned."""
+        raised = [line for line in self.ris.heard() if line.priority == _RAISED]
+        asked = [given for desk in self.desks for given in desk.given if given.request_id]
+        waits = self._milliseconds()
+        before, could = self.before_opened(studies)
+        lifts = [one for one in studies if one.lifted]
+        read = [one for one in studies if one.opened is not None]
+        return {
+            "studies": sum(not entry.irregular for entry in self.books.morning),
+            "studies_irregular": sum(bool(entry.irregular) for entry in self.books.morning),
+            "read_by_model": counted.read_by_model, "reports_in_ehr": counted.reports_in_ehr,
+            "reports_lost": counted.reports_lost, "reports_twice": counted.reports_twice, "unexplained": counted.unexplained,
+            "priority_changes": sum(line.answer == "XR" for line in raised),
+            "priority_refused": sum(line.answer == "UX" for line in raised),
+            "labels_asked": len(asked), "labels_audit": sum(given.hidden for given in asked),
+            "stored_to_triaged_p50_ms": round(percentile(waits, 50), 1),
+            "stored_to_triaged_p95_ms": round(percentile(waits, 95), 1),
+            **{name: round(value, 3) for name, value in ratios(waited).items()},
+            "before_opened_share": round(before / could, 4) if could else 1.0,
+            "lifts_per_100": round(100 * len(lifts) / len(read), 1) if read else 0.0,
+            "lift_ppv": round(sum(one.positive for one in lifts) / len(lifts), 3) if lifts else 0.0,
+            "positives": sum(one.positive for one in studies if one.signed is not None),
+            "missed": sum(one.group == MISSED for one in waited),
+            "irregularities": sum(one.played for one in fates),
+            "irregularities_as_expected": sum(one.played and one.as_expected for one in fates),
+        }
+
+    def _milliseconds(self) -> list[float]:
+        """Return milliseconds from the accepted image to the list that names the model, quiet period included."""
+        found = []
+        for accession, cases in self.cases.items():
+            for case in cases:
+                triaged = self.watch.seen.get(case, Seen()).triaged
+                if triaged is not None and accession in self.told.stored:
+                    found.append((triaged - self.told.stored[accession]).total_seconds() * 1000)
+        return found
+
+
+def group_of(seen: Seen, *, positive: bool) -> str:
+    """Say to which group a study belongs.
+
+    A positive is pointed out only where the model was sure that it shows the finding: where it was not, triage abstains, and the
+    patient waits as if nothing had been said.
+    """
+    if not positive:
+        return NEGATIVE
+    if not seen.version:
+        return UNREAD
+    return POINTED_OUT if seen.answer == "present" and not (seen.unsure or seen.abstained) else MISSED
+
+
+def _did(desk: Desk, truth: Mapping[str, bool]) -> ReaderDid:
+    read = [one for one in desk.given if not one.request_id]
+    answers = [one for one in desk.given if one.request_id]
+    said = [one for one in desk.given if one.opinion != "cannot-say"]
+    positive = [one for one in said if truth[one.accession]]
+    negative = [one for one in said if not truth[one.accession]]
+    return ReaderDid(
+        desk.reader.name, len(read), minutes(float(np.sum([one.seconds for one in read]))), len(answers),
+        minutes(float(np.sum([one.seconds for one in answers]))),
+        (sum(one.opinion == "present" for one in positive), len(positive)),
+        (sum(one.opinion == "absent" for one in negative), len(negative)), len(desk.given) - len(said),
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 from radloop.retraining.adapters import backbone
 from radloop.retraining.adapters.package import Base, assemble, from_folder, pack, publish
 from radloop.retraining.adapters.plan import load_plan
-from radloop.retraining.domain.arrays import Singles, Truths
+from radloop.retraining.domain.arrays import Floats, Singles, Truths
 from radloop.retraining.domain.distribution import fit_distribution
 from radloop.retraining.domain.heads import Recipe
 from radloop.retraining.domain.learning import Learned, train_heads, uncalibrated
@@ -67,6 +67,23 @@ def first_package(
     base = Base(described, site="", trained_at=trained_at)
     tell("the package is put together and checked")
     return publish(assemble(learned, to_bytes(snapshot), exported.read_bytes(), base), out)
+
+
+def scored_by_chance(
+    embeddings: Singles, labels: Truths, patient_keys: Sequence[str], measured: Singles,
+) -> Floats:
+    """Return the mean member logits [M] that heads give to `measured` [M, D] when trained on these labels [N] instead of chosen ones.
+
+    The recipe is the change-control plan's, as in every cycle: only which cases were labelled differs.
+    """
+    plan = load_plan().training
+    rows = (
+        (Row(case_id=f"random-{place:04d}", patient_key=patient, finding=PNEUMONIA.value, present=bool(label), weight=1.0,
+             source="reader", drawn="random"), embedding)
+        for place, (patient, label, embedding) in enumerate(zip(patient_keys, labels, embeddings, strict=True))
+    )
+    heads = train_heads(take(rows), (PNEUMONIA.value,), Recipe(plan.members, plan.penalty, plan.seed))
+    return heads.mean(measured)[:, 0]
 
 
 def package_tar(version: Path) -> bytes:

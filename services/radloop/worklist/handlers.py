@@ -164,7 +164,7 @@ def take_release(event: ModelReleased, model: Model | None) -> Decision[Model]:
     if event.release <= version.release:
         return Skip("superseded by a newer release")
     return Record(model.with_version(replace(
-        version, stage=event.stage, release=event.release, canary_share=event.canary_share,
+        version, stage=event.stage, release=event.release, since=event.released_at, canary_share=event.canary_share,
     )))
 
 

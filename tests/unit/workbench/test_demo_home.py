@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from radloop.workbench.demonstration import _clean, _policy
+from radloop.workbench.demonstration import _clean
 
 
 def test_an_earlier_demo_is_replaced(tmp_path: Path) -> None:
@@ -20,10 +20,3 @@ def test_the_state_of_a_stack_is_put_aside(tmp_path: Path) -> None:
     for _ in range(2):
         _clean(tmp_path)
     assert (tmp_path / "before-demo-1" / "postgres" / "data").read_text() == "precious"
-
-
-def test_the_demos_policy_is_the_packaged_one_but_for_live_requests(tmp_path: Path) -> None:
-    """Requests come from the pool alone, so that their number is known; nothing clinical is changed."""
-    lines = _policy(tmp_path).read_text().splitlines()
-    assert [line for line in lines if line.strip().startswith("live_")] == ["  live_share: 0", "  live_per_day: 0"]
-    assert any(line.strip().startswith("lift_at:") for line in lines)

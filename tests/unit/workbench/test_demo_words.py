@@ -10,15 +10,19 @@ from radloop.workbench import demo
 from radloop.workbench.demonstration import introduction
 from radloop.workbench.hospital.cohort import FULL_POOL, draw, sizes
 from radloop.workbench.hospital.sources import Phantoms
+from radloop.workbench.hospital.tempo import Tempo
+from radloop.workbench.playing import Wanted
 
 
 def test_the_demo_says_whom_it_asks_and_what_the_others_are_for() -> None:
     """Every earlier study is accounted for: the pool, the acceptance set, the gate set and what the plan asks of it."""
     cohort = draw(Phantoms(7), 7, sizes(12, 100))
-    said = "\n".join(introduction("phantoms", 7, cohort, load_plan().gate))
+    told = Wanted(seed=7, studies=12, pool=100, prevalence=0.2, radiologists=2, anchoring=0.2, tempo=Tempo(60), ai=True)
+    said = "\n".join(introduction("phantoms", told, cohort, load_plan().gate))
     for words in (
         "795 earlier studies", "100 earlier studies are the pool", "125 are the acceptance set", "570 are the gate set",
-        "400 positives and 100 negatives", "a morning of 12",
+        "400 positives and 100 negatives", "a morning of 12 ordinary studies and 11 irregular ones",
+        "a second of computing counts as 60",
     ):
         assert words in said
 

@@ -1,12 +1,13 @@
 """Who is drawn: nobody on two sides, and nothing that follows from the truth."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from radloop.kit.errors import Misconfigured
-from radloop.workbench.hospital.cohort import Cohort, Sizes, draw, sizes
+from radloop.workbench.hospital.cohort import PARTS, Cohort, Sizes, draw, sizes
 from radloop.workbench.hospital.sources import Candidate, Phantoms, Pixels, open_source
 
 
@@ -35,7 +36,7 @@ class Made:
 
 
 def parts(cohort: Cohort) -> dict[str, tuple[Candidate, ...]]:
-    return {name: getattr(cohort, name) for name in ("seeds", "acceptance", "pool", "gate", "morning", "test")}
+    return {name: getattr(cohort, name) for name in PARTS}
 
 
 def test_no_patient_is_in_two_parts_or_twice_in_one() -> None:
@@ -53,6 +54,7 @@ def test_the_parts_have_their_sizes_and_mixes() -> None:
         "pool": 800,
         "gate": 640,
         "morning": 60,
+        "irregular": 11,
         "test": 10,
     }
     assert sum(one.positive for one in drawn.gate) == 440
@@ -80,6 +82,21 @@ def test_a_small_demo_keeps_a_gate_set_that_can_decide() -> None:
     assert (small.morning, small.pool) == (12, 100)
     assert small.gate_positives >= 400
     assert small.gate_negatives >= 100
+
+
+@pytest.mark.parametrize(("measures", "also"), [("gate", "acceptance"), ("test", "pool"), ("morning", "seeds"), ("test", "irregular")])
+def test_a_case_that_calibrates_or_teaches_is_never_also_measured(measures: str, also: str) -> None:
+    """Built in on purpose, a patient on two sides makes the cohort refuse to be: no figure could be taken on it."""
+    cohort = draw(Made(), 7, Sizes())
+    with pytest.raises(Misconfigured, match=f"two parts of the cohort.*{measures}|two parts of the cohort.*{also}"):
+        replace(cohort, **{measures: (*getattr(cohort, measures), getattr(cohort, also)[0])})
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.2, 20.0])
+def test_a_prevalence_that_is_no_share_is_said_so(share: float) -> None:
+    """20 is not 20 %."""
+    with pytest.raises(Misconfigured, match="between 0 and 1"):
+        sizes(60, 800, share)
 
 
 def test_too_few_patients_is_said_and_not_papered_over() -> None:

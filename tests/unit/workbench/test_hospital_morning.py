@@ -1,40 +1,72 @@
 """A morning, played: what goes out, in which order, and that a storage SCP of another make takes the objects."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from pydicom.dataset import FileDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation
+from pydicom.uid import DigitalXRayImageStorageForPresentation, JPEG2000Lossless
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
 
 from radloop.kit.clock import SystemClock
 from radloop.kit.errors import Permanent, Transient
-from radloop.workbench.hospital.messages import Envelope
-from radloop.workbench.hospital.morning import Lines, Morning, Step, steps
-from radloop.workbench.hospital.objects import dx
-from radloop.workbench.hospital.orders import Order, book, schedule
+from radloop.workbench.hospital.books import Entry
+from radloop.workbench.hospital.irregular import STUDIES
+from radloop.workbench.hospital.messages import Envelope, read
+from radloop.workbench.hospital.morning import MARRIED_NAME, Lines, Morning, Pictures
+from radloop.workbench.hospital.objects import Look, dx
+from radloop.workbench.hospital.orders import Order, book
 from radloop.workbench.hospital.patients import children
+from radloop.workbench.hospital.planning import plan
 from radloop.workbench.hospital.sender import MllpLine, Modality
+from radloop.workbench.hospital.sources import Candidate, Pixels
+from radloop.workbench.hospital.tempo import Day, Tempo
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-ORDERS = book(4, children(4, 5, NOON.date()), 1, NOON, timedelta(minutes=3))
+PEOPLE = children(4, 14, NOON.date())
+ENTRIES = tuple(
+    Entry(order, "morning", "i", kind)
+    for order, kind in zip(book(4, PEOPLE[:13], 1, NOON, timedelta(minutes=3)), ("", "", *STUDIES), strict=True)
+)
+OF = {entry.irregular: entry.order for entry in ENTRIES}
+
+
+class Grey:
+    """A source whose images show nothing."""
+
+    name = "grey"
+
+    def training(self) -> list[tuple[str, bool, tuple[str, ...]]]:
+        return []
+
+    def test(self) -> list[Candidate]:
+        return []
+
+    def pixels(self, image: str) -> Pixels:
+        return np.zeros((64, 64), np.uint8)
 
 
 class Line(MllpLine):
-    """An HL7 line that keeps what was sent and accepts it."""
+    """An HL7 line that keeps what was sent and answers it."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer: str = "AA") -> None:
         """Start with nothing sent."""
         super().__init__("127.0.0.1", 0)
         self.messages: list[bytes] = []
+        self.answers = answer
 
     def send(self, message: bytes) -> dict[str, str]:
-        """Keep the message and accept it."""
+        """Keep the message and answer it."""
         self.messages.append(message)
-        return {"MSA-1": "AA"}
+        return {"MSA-1": self.answers, "MSA-2": read(message)["MSH-10"]}
+
+    def of(self, order: Order) -> list[Mapping[str, str]]:
+        """Return what was sent about an order or its patient."""
+        told = [read(message) for message in self.messages]
+        return [one for one in told if one.get("ORC-2") == order.placer or (one["MSH-9"].startswith("ADT")
+                and one["PID-3"].startswith(order.patient.mrn))]
 
 
 class Chart:
@@ -53,54 +85,100 @@ class Chart:
         self.told.append(("images", order.accession))
 
 
-def picture(order: Order, at: datetime) -> FileDataset:
-    """Return a small image."""
-    return dx(order, np.zeros((8, 8), np.uint8), at)
+Archive = tuple[int, list[tuple[str, str, str, str]], list[int]]
 
 
 @pytest.fixture
-def archive() -> Iterator[tuple[int, list[str], list[int]]]:
+def archive() -> Iterator[Archive]:
     """Run a pynetdicom storage SCP: its port, what it stored, and the statuses it is told to answer."""
-    stored: list[str] = []
+    stored: list[tuple[str, str, str, str]] = []
     statuses: list[int] = []
 
     def take(event: evt.Event) -> int:
-        stored.append(event.dataset.AccessionNumber)
+        stored.append((
+            event.dataset.AccessionNumber, event.dataset.SOPInstanceUID, event.dataset.PatientID, event.context.transfer_syntax,
+        ))
         return statuses.pop(0) if statuses else 0x0000
 
     entity = ApplicationEntity("ARCHIVE")
-    entity.add_supported_context(DigitalXRayImageStorageForPresentation)
+    for syntax in ("1.2.840.10008.1.2.1", JPEG2000Lossless):
+        entity.add_supported_context(DigitalXRayImageStorageForPresentation, syntax)
     server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, take)])
     assert server is not None
     yield server.server_address[1], stored, statuses
     server.shutdown()
 
 
-def test_an_order_always_goes_out_before_its_images() -> None:
-    """Whatever the schedule, no image is sent whose order was not."""
-    planned = steps(schedule(4, ORDERS, 1.0))
-    at = {(step.order.accession, step.what): place for place, step in enumerate(planned)}
-    assert all(at[order.accession, "order"] < at[order.accession, "images"] for order in ORDERS)
-
-
-def test_a_morning_reaches_hl7_images_and_the_ehr(archive: tuple[int, list[str], list[int]]) -> None:
-    """Every order is sent once and filed in the EHR, every image is stored once, and progress is told step by step."""
-    port, stored, _ = archive
-    line, chart, told = Line(), Chart(), list[Step]()
+def played(port: int, line: Line, chart: Chart) -> Morning:
+    """Play the whole morning at once."""
+    looks = {entry.order.accession: Look(compressed=place % 3 == 0) for place, entry in enumerate(ENTRIES)}
     with Modality("127.0.0.1", port, called="ARCHIVE") as modality:
-        morning = Morning(Lines(line, modality, chart, Envelope()), picture, SystemClock(), told.append)
-        morning.play(schedule(4, ORDERS, 0.01))
-    assert sorted(stored) == [order.accession for order in ORDERS]
-    assert len(line.messages) == len(ORDERS)
-    assert len(chart.told) == len(told) == 2 * len(ORDERS)
-    assert set(morning.stored) == set(stored)
+        lines = Lines(line, modality, chart, Envelope())
+        morning = Morning(lines, Pictures(Grey(), looks, PEOPLE[13]), SystemClock(), Day(Tempo(600), began=-1e9))
+        morning.play(plan(4, ENTRIES, 2))
+    return morning
 
 
-def test_a_refused_image_is_said(archive: tuple[int, list[str], list[int]]) -> None:
+def test_a_morning_reaches_hl7_images_and_the_ehr(archive: Archive) -> None:
+    """Every order is sent and filed in the EHR, every image stored, each syntax in a context of its own."""
+    port, stored, _ = archive
+    line, chart = Line(), Chart()
+    told = played(port, line, chart).told
+    everybody = {entry.order.accession for entry in ENTRIES}
+    assert {accession for accession, *_ in stored} == set(told.stored) == set(told.complete) == everybody
+    assert {accession for what, accession in chart.told if what == "order"} == everybody
+    assert ("images", OF["wrong-patient"].accession) not in chart.told
+    compressed = {entry.order.accession for place, entry in enumerate(ENTRIES) if place % 3 == 0} | {OF["unreadable-image"].accession}
+    assert {accession for accession, *_, syntax in stored if syntax == JPEG2000Lossless} == compressed
+
+
+def test_each_irregularity_leaves_the_hospital_as_it_is_described(archive: Archive) -> None:
+    """What the far ends are given is what the summary says happened."""
+    port, stored, _ = archive
+    line = Line()
+    told = played(port, line, Chart()).told
+    count = Counter(accession for accession, *_ in stored)
+    objects = {accession: {sop for one, sop, *_ in stored if one == accession} for accession in count}
+    assert [one["ORC-1"] for one in line.of(OF["cancel-after-images"])] == ["NW", "CA"]
+    assert [(one["ORC-1"], one["TQ1-9"]) for one in line.of(OF["raised-to-stat"])] == [("NW", "R"), ("XO", "S")]
+    assert set(told.raised) == {OF["raised-to-stat"].accession}
+    assert set(told.cancelled) == {OF["cancel-after-images"].accession}
+    resent = OF["resent-message"]
+    assert len({one["MSH-10"] for one in line.of(resent)}) == 1
+    assert len(line.of(resent)) == len(told.answers[resent.accession]) == 2
+    update = [one for one in line.of(OF["update-between"]) if one["MSH-9"].startswith("ADT^A08")]
+    assert [one["PID-5"].split("^")[0] for one in update] == [MARRIED_NAME]
+    assert (count[OF["late-second-image"].accession], len(objects[OF["late-second-image"].accession])) == (2, 2)
+    assert (count[OF["object-twice"].accession], len(objects[OF["object-twice"].accession])) == (2, 1)
+    strangers = {patient for accession, _, patient, _ in stored if accession == OF["wrong-patient"].accession}
+    assert strangers == {PEOPLE[13].mrn}
+
+
+def test_an_order_that_is_refused_ends_the_morning(archive: Archive) -> None:
+    """Nothing goes on as if it had been taken."""
+    with pytest.raises(Permanent, match="an order was refused: AE"):
+        played(archive[0], Line("AE"), Chart())
+
+
+def test_a_day_that_is_over_sends_no_more(archive: Archive) -> None:
+    """Whoever stops the play stops the hospital."""
+    port, stored, _ = archive
+    day = Day(Tempo(1))
+    day.over.set()
+    with Modality("127.0.0.1", port, called="ARCHIVE") as modality:
+        lines = Lines(Line(), modality, Chart(), Envelope())
+        Morning(lines, Pictures(Grey(), {}, PEOPLE[13]), SystemClock(), day).play(plan(4, ENTRIES, 2))
+    assert stored == []
+
+
+IMAGE = dx(ENTRIES[0].order, np.zeros((8, 8), np.uint8), NOON)
+
+
+def test_a_refused_image_is_said(archive: Archive) -> None:
     """A DICOM failure status is an error, nobody listening is a passing one."""
     port, _, statuses = archive
     statuses.append(0xA700)
     with Modality("127.0.0.1", port, called="ARCHIVE") as modality, pytest.raises(Permanent, match="0xa700"):
-        modality.store(picture(ORDERS[0], NOON))
+        modality.store(IMAGE)
     with Modality("127.0.0.1", 1) as modality, pytest.raises(Transient):
-        modality.store(picture(ORDERS[0], NOON))
+        modality.store(IMAGE)

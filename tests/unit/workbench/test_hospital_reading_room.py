@@ -21,15 +21,17 @@ class Room(ReadingRoom):
         self.said, self.hidden, self.refuses = said, hidden, refuses
         self.sent: list[Mapping[str, object]] = []
         self.prediction = 1
+        self.taken = False
 
     def screen(self, case: str, request: str = "") -> Mapping[str, Any] | None:
         """Show it."""
-        said = [] if self.hidden else [{"answer": self.said}]
+        hides = self.hidden and not self.taken
+        said = [] if hides else [{"answer": self.said}]
         row = {
-            "case_id": case, "request_id": request, "revision": 1, "prediction_id": "" if self.hidden else f"p{self.prediction}",
-            "asked": bool(request), "ai_hidden": self.hidden, "said": said,
+            "case_id": case, "request_id": request, "revision": 1, "prediction_id": "" if hides else f"p{self.prediction}",
+            "asked": bool(request), "ai_hidden": hides, "said": said,
         }
-        return {"row": row, "accession": "A1", "ai_shown": not self.hidden}
+        return {"row": row, "accession": "A1", "ai_shown": not hides}
 
     def open(self, case: str, body: Mapping[str, object]) -> str:
         """Take the opening."""
@@ -43,6 +45,7 @@ class Room(ReadingRoom):
             self.refuses -= 1
             self.prediction += 1
             return "the model's reading changed while this case was open: look again, then answer"
+        self.taken = True
         return ""
 
 
@@ -68,7 +71,16 @@ def test_a_hidden_ai_is_counted_by_the_reader() -> None:
     room = Room("present", hidden=True)
     given = desk(room, positive=True).answer("c1", "q1")
     assert given.hidden
+    assert (given.machine, given.followed) == ("present", False), "what was hidden is looked up once the answer is given"
     assert (room.sent[-1]["prediction_id"], room.sent[-1]["ai_shown"], room.sent[-1]["request_id"]) == ("", False, "q1")
+
+
+def test_a_wrong_answer_on_the_screen_may_be_followed() -> None:
+    """The answer is then the machine's, and the reader's own count says that it was followed."""
+    room = Room("present")
+    follower = Desk(Radiologist("r1", 1, {"A1": False}, PERFECT, anchoring=1.0), room)
+    given = follower.answer("c1")
+    assert (given.kind, given.opinion, given.followed) == ("accept", "present", True)
 
 
 def test_a_refused_verdict_is_given_again_on_the_new_screen() -> None:

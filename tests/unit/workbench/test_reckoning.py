@@ -17,7 +17,7 @@ def test_a_cycle_is_told_once_and_by_the_findings_name() -> None:
     out, said = StringIO(), Said()
     for cycle in (CYCLE, replace(CYCLE, labels={"pool": 99})):
         said.tell_cycle(cycle, Teller(out))
-    assert (said.released, len(said.cycles)) == (1, 1)
+    assert (said.released, len(said.cycles)) == ((2,), 1)
     told = out.getvalue()
     assert told.count("version 2: released") == 1
     assert "pneumonia: AUC: +0.9" in told

@@ -284,6 +284,7 @@ def test_the_page_knows_which_version_speaks(history: tuple[Event, ...]) -> None
     model: Model = told(*history, keeps=Model)  # type: ignore[assignment]  # see above
     serving = serving_of([model])
     assert (serving.mode, serving.version, serving.shadow) == ("production", 2, 1)
+    assert serving.since == at(3), "since when it serves is the stage change's own time"
     assert serving_of([]).mode == "none"
 
 

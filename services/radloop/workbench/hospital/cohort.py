@@ -1,7 +1,8 @@
 """Who comes to the simulated hospital: cases drawn by patient, so that nobody is on two sides.
 
 A patient gives one study and lands in at most one part: seeds (the workshop's first model), acceptance (calibration),
-pool (where answers are asked), gate (decides every release), morning (played live). The test split only reports.
+pool (where answers are asked), gate (decides every release), morning (played live; irregular, the studies beside it that are
+not as they should be). The test split only reports.
 """
 
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from radloop.kit.errors import Misconfigured
+from radloop.workbench.hospital.irregular import STUDIES
 from radloop.workbench.hospital.sources import Candidate, Source
 
 FULL_POOL = 800
+PARTS = ("seeds", "acceptance", "pool", "gate", "morning", "irregular", "test")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Sizes:
     gate_positives: int = 440
     gate_negatives: int = 200
     morning: int = 60
+    irregular: int = len(STUDIES)
     prevalence: float = 0.2
 
 
@@ -35,6 +39,8 @@ def sizes(studies: int, pool: int, prevalence: float = 0.2) -> Sizes:
     """Return the sizes for a demo: what is smaller than the full one scales down, but never under what the gate asks."""
     if studies < 1 or pool < 1:
         raise Misconfigured("--studies and --pool take a positive number")
+    if not 0 < prevalence < 1:
+        raise Misconfigured("--prevalence is a share between 0 and 1: .2 means that one study in five shows the finding")
     share = min(1.0, pool / FULL_POOL)
     return Sizes(
         acceptance=max(125, round(200 * share)),
@@ -54,7 +60,17 @@ class Cohort:
     pool: tuple[Candidate, ...]
     gate: tuple[Candidate, ...]
     morning: tuple[Candidate, ...]
+    irregular: tuple[Candidate, ...]
     test: tuple[Candidate, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a cohort with a patient on two sides: what calibrates would also be measured, what teaches would also test."""
+        sides: dict[str, str] = {}
+        for part in PARTS:
+            for patient in {one.patient for one in getattr(self, part)}:
+                other = sides.setdefault(patient, part)
+                if other != part:
+                    raise Misconfigured(f"a patient is in two parts of the cohort, {other} and {part}: nothing measured on it would count")
 
 
 def draw(source: Source, seed: int, wanted: Sizes) -> Cohort:
@@ -72,7 +88,7 @@ def draw(source: Source, seed: int, wanted: Sizes) -> Cohort:
         return tuple(taken)
 
     def mixed(count: int) -> tuple[Candidate, ...]:
-        positives = min(max(1, round(count * wanted.prevalence)), max(1, count - 1))
+        positives = min(max(1, round(count * wanted.prevalence)), max(1, count - 1)) if count else 0
         return part(positives, count - positives)
 
     return Cohort(
@@ -80,6 +96,7 @@ def draw(source: Source, seed: int, wanted: Sizes) -> Cohort:
         seeds=mixed(wanted.seeds),
         acceptance=mixed(wanted.acceptance),
         morning=mixed(wanted.morning),
+        irregular=mixed(wanted.irregular),
         pool=mixed(wanted.pool),
         test=tuple(source.test()),
     )

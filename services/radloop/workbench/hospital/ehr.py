@@ -43,42 +43,50 @@ class Published:
 class Server:
     """A running sekmet: its process, and the address of its FHIR base."""
 
-    def __init__(self, process: subprocess.Popen[bytes], base_url: str, pid_file: Path) -> None:
-        self.base_url = base_url
-        self.pid = process.pid
-        self._process = process
-        self._pid_file = pid_file
+    def __init__(self, folder: Path, port: int) -> None:
+        """Nothing runs yet; `port` is on loopback."""
+        self.base_url = f"http://127.0.0.1:{port}/fhir"
+        self._folder, self._port = folder, port
+        self._pid_file = folder / "pid"
+        self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def start(cls, folder: Path, port: int = 0) -> Self:
         """Start on loopback with its state in a folder and wait until it answers. Raises TimeoutError, OSError."""
         folder.mkdir(parents=True, exist_ok=True)
-        port = port or _free_port()
-        base_url = f"http://127.0.0.1:{port}/fhir"
+        server = cls(folder, port or _free_port())
+        server.start_again()
+        return server
+
+    @property
+    def pid(self) -> int:
+        """Return the process id, 0 where nothing runs."""
+        return self._process.pid if self._process else 0
+
+    def start_again(self) -> None:
+        """Start on the same port, with the state that is there, and wait until it answers. Raises TimeoutError, OSError."""
+        folder = self._folder
         settings = folder / "settings.yaml"
         settings.write_text(yaml.safe_dump({
-            "base_url": base_url, "host": "127.0.0.1", "port": port, "data_dir": str(folder / "data"),
+            "base_url": self.base_url, "host": "127.0.0.1", "port": self._port, "data_dir": str(folder / "data"),
             "own_private_key_path": str(folder / "private.pem"), "log_inbound": False,
             "simulator": {"enabled": False, "auto": []},
         }))
         command = [str(Path(sys.executable).with_name("sekmet")), "serve", "--config", str(settings),
-                   "--host", "127.0.0.1", "--port", str(port)]
+                   "--host", "127.0.0.1", "--port", str(self._port)]
         with (folder / "log").open("ab") as log:
-            process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 command, cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
                 env={**os.environ, "SEKMET_CONFIG": str(settings)},
             )
-        pid_file = folder / "pid"
-        pid_file.write_text(str(process.pid))
-        server = cls(process, base_url, pid_file)
-        server._await()
-        return server
+        self._pid_file.write_text(str(self._process.pid))
+        self._await(self._process)
 
-    def _await(self) -> None:
+    def _await(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                raise OSError(f"the EHR ended with status {self._process.returncode}; see its log")
+            if process.poll() is not None:
+                raise OSError(f"the EHR ended with status {process.returncode}; see its log")
             try:
                 if httpx.get(f"{self.base_url}/metadata", timeout=2).is_success:
                     return
@@ -89,7 +97,7 @@ class Server:
 
     def stop(self) -> None:
         """End it; killed where it does not end by itself."""
-        if self._process.poll() is None:
+        if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
                 self._process.wait(STOP_SECONDS)

@@ -15,20 +15,22 @@ class Played:
     """One case of the morning, as the outside knows it.
 
     `predicted`: the list showed a serving version's reading; `closed_first`: signed or cancelled before the report could
-    go out; `reports`: the statuses of this case's reports in the EHR; `reason`: why it has none, in the platform's words.
+    go out; `taken_back`: rejected, or its order cancelled; `reports`: the statuses of this case's reports in the EHR; `reason`: why
+    it has none, in the platform's words.
     """
 
     case_id: str
     predicted: bool
     closed_first: bool
-    rejected: bool
+    taken_back: bool
     reports: tuple[str, ...]
     reason: str = ""
+    matched: bool = True
 
     @property
     def owed(self) -> bool:
         """Whether the EHR must have a report of it."""
-        return self.predicted and not self.closed_first
+        return self.predicted and self.matched and not self.closed_first
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Required:
     priority_changes: int | None = 5
     releases: int | None = 1
     auc_gain: float | None = 0.005
+    before_opened_share: float | None = 0.95
 
 
 def count(played: Sequence[Played], reports_elsewhere: int) -> Counted:
@@ -67,7 +70,7 @@ def count(played: Sequence[Played], reports_elsewhere: int) -> Counted:
 def unexplained(one: Played) -> bool:
     """Say whether a case fits neither: a report whose status nothing explains, or none without a reason, or one too many."""
     if one.owed:
-        expected = WITHDRAWN if one.rejected else CURRENT
+        expected = WITHDRAWN if one.taken_back else CURRENT
         return any(status != expected for status in one.reports)
     return bool(one.reports) or not one.reason
 
@@ -77,21 +80,24 @@ def percentile(values: Sequence[float], share: float) -> float:
     return float(np.percentile(values, share)) if values else 0.0
 
 
-def failures(figures: Mapping[str, float], required: Required, problems: Sequence[str]) -> list[str]:
+def failures(figures: Mapping[str, float | None], required: Required, problems: Sequence[str]) -> list[str]:
     """Return what does not hold, in words; empty where everything does."""
     wrong = [f"{name} is {figures[name]:g}, not 0" for name in _NONE if figures[name]]
     if figures["reports_in_ehr"] != figures["read_by_model"]:
         wrong.append(f"reports_in_ehr is {figures['reports_in_ehr']:g} for {figures['read_by_model']:g} cases read")
     if required.labels_asked is not None and figures["labels_asked"] != required.labels_asked:
         wrong.append(f"labels_asked is {figures['labels_asked']:g}, not {required.labels_asked}")
+    if figures["irregularities_as_expected"] != figures["irregularities"]:
+        wrong.append(f"{figures['irregularities_as_expected']:g} of {figures['irregularities']:g} irregularities ended as documented")
     wrong += [
         f"{name} is {figures[name]:g}, less than {least:g}"
         for name, least in (
             ("priority_changes", required.priority_changes),
             ("model_versions_released", required.releases),
             ("auc_gain", required.auc_gain),
+            ("before_opened_share", required.before_opened_share),
         )
-        if least is not None and not figures[name] >= least
+        if least is not None and not (figures[name] or 0.0) >= least
     ]
     return [*wrong, *problems]
 

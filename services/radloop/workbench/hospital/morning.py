@@ -1,17 +1,25 @@
-"""A morning, played: orders go out, images follow, and the hospital's own EHR is told of both, at their planned times."""
+"""A morning, played: orders, images and what goes wrong with them leave the hospital at their planned times."""
 
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 from pydicom.dataset import FileDataset
 
 from radloop.kit.clock import Clock
-from radloop.workbench.hospital.messages import Envelope, order_message
-from radloop.workbench.hospital.orders import Arrival, Order
+from radloop.kit.errors import Permanent
+from radloop.workbench.hospital.books import Entry
+from radloop.workbench.hospital.messages import Envelope, order_message, update_message
+from radloop.workbench.hospital.objects import Look, dx, unreadable
+from radloop.workbench.hospital.orders import Order
+from radloop.workbench.hospital.patients import Child
+from radloop.workbench.hospital.planning import Step
 from radloop.workbench.hospital.sender import MllpLine, Modality
+from radloop.workbench.hospital.sources import Source
+from radloop.workbench.hospital.tempo import Day
+
+MARRIED_NAME = "Newname"
 
 
 class Chart(Protocol):
@@ -27,15 +35,6 @@ class Chart(Protocol):
 
 
 @dataclass(frozen=True)
-class Step:
-    """One thing that happens, so many seconds after the start."""
-
-    after: float
-    what: Literal["order", "images"]
-    order: Order
-
-
-@dataclass(frozen=True)
 class Lines:
     """The hospital's lines out: HL7, images, and its own EHR."""
 
@@ -45,53 +44,95 @@ class Lines:
     envelope: Envelope
 
 
-def steps(arrivals: Sequence[Arrival]) -> tuple[Step, ...]:
-    """Return what happens, in time order; an order always comes before its images."""
-    planned = [Step(one.ordered_after, "order", one.order) for one in arrivals]
-    planned += [Step(one.imaged_after, "images", one.order) for one in arrivals]
-    return tuple(sorted(planned, key=lambda step: step.after))
+@dataclass(frozen=True)
+class Pictures:
+    """What the modality makes: the images of the morning, how each is written, and the stranger of the wrong-patient study."""
+
+    source: Source
+    looks: Mapping[str, Look]
+    stranger: Child
+
+    def of(self, entry: Entry, taken: datetime, number: int = 1) -> FileDataset:
+        """Return one image of a study as it leaves the modality."""
+        order, look = entry.order, self.looks[entry.order.accession]
+        if entry.irregular == "wrong-patient":
+            order = replace(order, patient=self.stranger, study_uid=f"{order.study_uid}1"[:64])
+        if entry.irregular == "unreadable-image":
+            look = replace(look, compressed=False)
+        image = dx(order, self.source.pixels(entry.image), taken, look, number)
+        return unreadable(image) if entry.irregular == "unreadable-image" else image
+
+
+@dataclass
+class Told:
+    """What the hospital keeps of its own morning: real instants, simulated seconds, and answers, by accession number.
+
+    `stored` when the first image of a study was accepted, `last_image` when its last was, `complete` the former in simulated
+    seconds; `cancelled` and `raised` in simulated seconds too; `answers` what the HL7 door said to a message and to its repeat.
+    """
+
+    stored: dict[str, datetime] = field(default_factory=dict)
+    complete: dict[str, float] = field(default_factory=dict)
+    cancelled: dict[str, float] = field(default_factory=dict)
+    raised: dict[str, float] = field(default_factory=dict)
+    answers: dict[str, list[Mapping[str, str]]] = field(default_factory=dict)
 
 
 class Morning:
-    """Plays a schedule over the hospital's lines; `stored` keeps when each study's image was accepted."""
+    """Plays a plan over the hospital's lines and keeps what was told when."""
 
-    def __init__(
-        self,
-        lines: Lines,
-        picture: Callable[[Order, datetime], FileDataset],
-        clock: Clock,
-        tell: Callable[[Step], None] = lambda _: None,
-    ) -> None:
-        self._lines = lines
-        self._picture = picture
-        self._clock = clock
-        self._tell = tell
-        self._stop = threading.Event()
-        self.stored: dict[str, datetime] = {}
+    def __init__(self, lines: Lines, pictures: Pictures, clock: Clock, day: Day) -> None:
+        self._lines, self._pictures, self._clock, self._day = lines, pictures, clock, day
+        self._sent: dict[str, FileDataset] = {}
+        self._messages: dict[str, bytes] = {}
+        self.told = Told()
 
-    def play(self, arrivals: Sequence[Arrival]) -> None:
-        """Play to the end, or until `stop`; raise Transient or Permanent where a line refuses."""
-        begun = self._clock.monotonic()
-        for step in steps(arrivals):
-            if self._stop.wait(max(0.0, begun + step.after - self._clock.monotonic())):
+    def play(self, steps: Sequence[Step]) -> None:
+        """Play to the end, or until the day is over; raise Transient or Permanent where a line refuses."""
+        for step in steps:
+            if not self._day.wait(step.after):
                 return
-            if step.what == "order":
-                self._send_order(step.order)
-            else:
-                self._send_images(step.order)
-            self._tell(step)
+            self._do(step)
 
-    def stop(self) -> None:
-        """End before the next step."""
-        self._stop.set()
+    def _do(self, step: Step) -> None:
+        entry, order = step.entry, step.entry.order
+        if step.what in {"order", "order-again"}:
+            self._order(entry)
+        elif step.what == "images":
+            self._images(entry)
+        elif step.what == "images-again":
+            self._lines.modality.store(self._sent[order.accession])
+        elif step.what == "second-image":
+            self._lines.modality.store(self._pictures.of(entry, self._clock.now(), number=2))
+        elif step.what == "update":
+            child = replace(order.patient, family=MARRIED_NAME)
+            self._lines.hl7.must(update_message(child, f"U{order.placer}", self._clock.now(), self._lines.envelope))
+        elif step.what == "cancel":
+            self.told.cancelled[order.accession] = self._day.now()
+            self._lines.hl7.must(order_message(order, f"C{order.placer}", self._clock.now(), self._lines.envelope, "CA"))
+        else:
+            stat = replace(order, priority="S")
+            self.told.raised[order.accession] = self._day.now()
+            self._lines.hl7.must(order_message(stat, f"X{order.placer}", self._clock.now(), self._lines.envelope, "XO"))
 
-    def _send_order(self, order: Order) -> None:
-        self._lines.chart.file_order(order)
-        message = order_message(order, f"O{order.placer}", self._clock.now(), self._lines.envelope)
-        self._lines.hl7.must(message)
+    def _order(self, entry: Entry) -> None:
+        """Send an order, or send it again byte for byte; its answers are kept."""
+        order = entry.order
+        if order.accession not in self._messages:
+            self._lines.chart.file_order(order)
+            self._messages[order.accession] = order_message(order, f"O{order.placer}", self._clock.now(), self._lines.envelope)
+        answer = self._lines.hl7.send(self._messages[order.accession])
+        if answer.get("MSA-1") != "AA":
+            raise Permanent(f"an order was refused: {answer.get('MSA-1')} {answer.get('MSA-3', '')}")
+        self.told.answers.setdefault(order.accession, []).append(answer)
 
-    def _send_images(self, order: Order) -> None:
-        image = self._picture(order, self._clock.now())
-        self._lines.chart.file_study(order)
+    def _images(self, entry: Entry) -> None:
+        order = entry.order
+        image = self._pictures.of(entry, self._clock.now())
+        if entry.irregular != "wrong-patient":
+            self._lines.chart.file_study(order)
         self._lines.modality.store(image)
-        self.stored[order.accession] = self._clock.now()
+        if entry.irregular == "object-twice":
+            self._sent[order.accession] = image
+        self.told.stored[order.accession] = self._clock.now()
+        self.told.complete[order.accession] = self._day.now()

@@ -24,7 +24,7 @@ _INDICATIONS = (
     "Low oxygen saturation at triage",
     "Before anaesthesia",
 )
-_STAT_SHARE = 0.08
+_STAT_SHARE = 0.06
 PROCEDURE = ("XRCHEST1V", "XR CHEST 1 VIEW")
 
 
@@ -40,15 +40,6 @@ class Order:
     priority: str
     indication: str
     placed: datetime
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """An order and the seconds after the start at which it is sent, and at which its images follow."""
-
-    order: Order
-    ordered_after: float
-    imaged_after: float
 
 
 def uid(rng: np.random.Generator) -> str:
@@ -76,14 +67,3 @@ def book(
             ),
         )
     return tuple(orders)
-
-
-def schedule(seed: int, orders: Sequence[Order], gap: float) -> tuple[Arrival, ...]:
-    """Spread orders over time: arrivals at random with `gap` seconds between them on average, images some seconds later."""
-    rng = np.random.default_rng([seed, 0xC3])
-    at = 0.0
-    planned: list[Arrival] = []
-    for order in orders:
-        at += float(min(rng.exponential(gap), 4 * gap))
-        planned.append(Arrival(order, at, at + float(rng.uniform(0.5, 3.0)) * gap))
-    return tuple(planned)

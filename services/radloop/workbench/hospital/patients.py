@@ -97,8 +97,8 @@ class Child:
         return f"{int(days / _DAYS_OF_A_YEAR):03d}Y"
 
 
-def children(seed: int, count: int, today: date) -> tuple[Child, ...]:
-    """Return so many children of one to five years, each with a record number of its own."""
+def children(seed: int, count: int, today: date, prefix: str = "") -> tuple[Child, ...]:
+    """Return so many children of one to five years, each with a record number of its own, behind a prefix."""
     rng = np.random.default_rng([seed, 0xC1])
     numbers = rng.choice(9_000_000, size=count, replace=False) + 1_000_000
     born: list[Child] = []
@@ -106,7 +106,7 @@ def children(seed: int, count: int, today: date) -> tuple[Child, ...]:
         sex = "FM"[int(rng.integers(2))]
         born.append(
             Child(
-                mrn=f"{int(number)}",
+                mrn=f"{prefix}{int(number)}",
                 family=_FAMILY[int(rng.integers(len(_FAMILY)))],
                 given=_GIVEN[sex][int(rng.integers(len(_GIVEN[sex])))],
                 birth_date=today - timedelta(days=int(rng.integers(_YOUNGEST_DAYS, _OLDEST_DAYS))),

@@ -16,19 +16,28 @@ from radloop.workbench.hospital.readers import Opinion, Radiologist
 _FINDING = {"system": PNEUMONIA.system, "value": PNEUMONIA.value, "display": PNEUMONIA.display}
 _TRIES = 5
 _PATIENCE = 30.0
+_UNCOVERED = 5.0
 
 
 @dataclass(frozen=True)
 class Given:
-    """An answer that the reader gave and the page took; `hidden` says that the AI was not on the screen."""
+    """An answer that the reader gave and the page took.
 
+    `hidden` says that the AI was not on the screen; `machine` is what it says of the case (present, absent, or empty: nothing),
+    looked up after the answer where it was hidden. `followed` says that the reader thought otherwise and took the screen's word.
+    `seconds` are simulated.
+    """
+
+    reader: str
     accession: str
     case_id: str
     kind: str
     opinion: Opinion
     request_id: str
     hidden: bool
-    at: float
+    machine: str
+    followed: bool
+    seconds: float
 
 
 class ReadingRoom:
@@ -112,33 +121,43 @@ class Desk:
     def answer(self, case: str, request: str = "", look: Callable[[float], object] | None = None) -> Given:
         """Open a case, look at it and say what is there; where the screen was replaced meanwhile, look again.
 
-        `look` waits while the reader looks (seconds); without it the seconds are only stated, not spent.
+        `look` waits while the reader looks (simulated seconds); without it the seconds are only stated, not spent.
         """
-        began = time.monotonic()
         screen = self._await_screen(case, request)
         accession = screen["accession"]
         self._room.open(case, {"command_id": str(uuid4()), "reader": self.reader.name, **_shown(screen, request)})
-        seconds = self.reader.seconds(accession, 12.0)
+        seconds = self.reader.seconds(accession, review=bool(request))
         if look is not None:
             look(seconds)
-        verdict = str(uuid4())
         refused = ""
         for _ in range(_TRIES):
             screen = self._await_screen(case, request)
-            opinion = self.reader.opinion(accession)
-            kind = _kind(screen, opinion)
+            thought = self.reader.reads(accession, machine(screen))
+            kind = _kind(screen, thought.opinion)
             refused = self._room.verdict(case, {
-                "verdict_id": verdict, "reader": self.reader.name, "kind": kind, "seconds_spent": seconds,
-                "answers": [{"code": _FINDING, "value": opinion}], **_shown(screen, request),
+                "verdict_id": str(uuid4()), "reader": self.reader.name, "kind": kind, "seconds_spent": round(seconds, 1),
+                "answers": [{"code": _FINDING, "value": thought.opinion}], **_shown(screen, request),
             })
             if not refused:
                 hidden = not screen["ai_shown"]
-                given = Given(accession, case, kind, opinion, request, hidden, time.monotonic() - began)
+                said = self._uncovered(case, request) if hidden and request else machine(screen)
+                given = Given(
+                    self.reader.name, accession, case, kind, thought.opinion, request, hidden, said, thought.followed, seconds,
+                )
                 self.given.append(given)
                 return given
-            verdict = str(uuid4())
             time.sleep(0.1)
         raise Permanent(f"the verdict was refused {_TRIES} times: {refused}")
+
+    def _uncovered(self, case: str, request: str) -> str:
+        """Return what the model says of a case whose answer is given: it is shown as soon as the page has heard of that."""
+        deadline = time.monotonic() + _UNCOVERED
+        while time.monotonic() < deadline:
+            screen = self._room.screen(case, request)
+            if screen is not None and screen["ai_shown"]:
+                return machine(screen)
+            time.sleep(0.05)
+        return ""
 
     def _await_screen(self, case: str, request: str) -> Mapping[str, Any]:
         """Return the screen once the page knows the case and the request: events travel while we ask."""
@@ -149,6 +168,13 @@ class Desk:
                 return screen
             time.sleep(0.1)
         raise Permanent("the page does not show the case that was asked about")
+
+
+def machine(screen: Mapping[str, Any]) -> str:
+    """Return what a screen says the model says: present, absent, or empty where it shows nothing."""
+    if not screen["ai_shown"]:
+        return ""
+    return next((str(one["answer"]) for one in screen["row"]["said"]), "")
 
 
 def _asked(screen: Mapping[str, Any]) -> bool:
@@ -168,7 +194,7 @@ def _kind(screen: Mapping[str, Any], opinion: Opinion) -> str:
     """Name the answer as the page's keys do: accept (A), reject (R) a finding that is not there, edit (E), cannot say (C)."""
     if opinion == "cannot-say":
         return "cannot-say"
-    said = next((one["answer"] for one in screen["row"]["said"]), None) if screen["ai_shown"] else None
+    said = machine(screen)
     if said == opinion:
         return "accept"
     return "reject" if said == "present" else "refine"

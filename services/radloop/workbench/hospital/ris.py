@@ -1,7 +1,7 @@
 """The hospital's RIS as radloop's receiver: hears ORM^O01 (XO) over MLLP, answers ORR^O02, and keeps a log of its own.
 
-A change is answered XR (changed) or, for a drawn share, UX (unable to change). The same MSH-10 gets the same answer and
-counts once: so the log can say how often anything came twice.
+A change is answered XR (changed) or, by its place in the log or for a drawn share, UX (unable to change). The same MSH-10 gets
+the same answer and counts once: so the log can say how often anything came twice.
 """
 
 import logging
@@ -34,15 +34,17 @@ class Heard:
 
 
 class Ris:
-    """An MLLP server on its own thread; `refuses` is the share of changes it answers with UX."""
+    """An MLLP server on its own thread; `refuses` is the share of changes it answers with UX, `refuses_first` so many at the start."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, refuses: float = 0.1, seed: int = 0) -> None:
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = 0, refuses: float = 0.1, seed: int = 0, refuses_first: int = 0,
+    ) -> None:
         self._answers: dict[str, bytes] = {}
         self._log: list[Heard] = []
         self._times: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._rng = np.random.default_rng([seed, 0xC4])
-        self._refuses = refuses
+        self._refuses, self._refuses_first = refuses, refuses_first
         self._envelope = Envelope(application="SIMRIS", to_application="RADLOOP")
         self._server = _Server((host, port), _line(self))
         self._thread = threading.Thread(
@@ -124,7 +126,7 @@ class Ris:
         if not heard.get("MSH-9", "").startswith("ORM^O01") or heard.get("ORC-1") != "XO" or not heard.get("ORC-2"):
             reply = refusal_message(heard, "AR", "not a change of an order", own, now, self._envelope)
             return reply, Heard(control, placer, filler, priority, "AR", now)
-        accepted = float(self._rng.random()) >= self._refuses
+        accepted = len(self._log) >= self._refuses_first and float(self._rng.random()) >= self._refuses
         reply = answer_message(heard, accepted, own, now, self._envelope)
         return reply, Heard(control, placer, filler, priority, "XR" if accepted else "UX", now)
 

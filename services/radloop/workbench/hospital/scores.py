@@ -1,6 +1,7 @@
 """What a model version is worth, asked of Triton itself: the test split through the served weights, and what was served."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import httpx
 import numpy as np
@@ -9,8 +10,47 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 from radloop.kit.errors import Transient
+from radloop.retraining.domain.gate import aucs, resamples
 
 _BATCH = 16
+_REPLICATES = 2000
+_TAILS = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval: percentile bootstrap over patients (Efron & Tibshirani 1993, ch. 13)."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one version said of N images: mean member logit [N] of the first finding, and the embedding [N, D]."""
+
+    logits: NDArray[np.float64]
+    embeddings: NDArray[np.float32]
+
+
+def area(scores: NDArray[np.float64], truth: NDArray[np.bool_], patients: Sequence[str], seed: int) -> Interval:
+    """Return the area under the ROC curve with its interval."""
+    drawn = aucs(scores, truth, resamples(patients, _REPLICATES, seed))
+    return _interval(auc(scores, truth), drawn)
+
+
+def gain(
+    before: NDArray[np.float64], after: NDArray[np.float64], truth: NDArray[np.bool_], patients: Sequence[str], seed: int,
+) -> Interval:
+    """Return how much the area grew, with the interval of the paired difference: both versions on the same resampled patients."""
+    counts = resamples(patients, _REPLICATES, seed)
+    return _interval(auc(after, truth) - auc(before, truth), aucs(after, truth, counts) - aucs(before, truth, counts))
+
+
+def _interval(estimate: float, drawn: NDArray[np.float64]) -> Interval:
+    low, high = (float(bound) for bound in np.nanquantile(drawn, _TAILS))
+    return Interval(estimate, low, high)
 
 
 def auc(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
@@ -25,13 +65,13 @@ def auc(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
 
 def through_triton(
     address: str, model: str, version: int, images: NDArray[np.float32], tell: Callable[[int], object] = lambda _: None,
-) -> NDArray[np.float64]:
-    """Return the mean member logit of the first finding for prepared images [N, 3, 224, 224]; raise Transient.
+) -> Heard:
+    """Return what a version says of prepared images [N, 3, 224, 224]; raise Transient.
 
     `tell` hears how many are done before each batch.
     """
     client = triton.InferenceServerClient(address)
-    said = []
+    said: list[tuple[NDArray[np.float64], NDArray[np.float32]]] = []
     try:
         for at in range(0, len(images), _BATCH):
             tell(at)
@@ -40,7 +80,7 @@ def through_triton(
         raise Transient(f"Triton does not score version {version}: {failed.status()}") from failed
     finally:
         client.close()
-    return np.concatenate(said)
+    return Heard(np.concatenate([logits for logits, _ in said]), np.concatenate([numbers for _, numbers in said]))
 
 
 def served(http_address: str, model: str) -> dict[int, int]:
@@ -54,13 +94,11 @@ def served(http_address: str, model: str) -> dict[int, int]:
 
 
 def _batch(
-    client: triton.InferenceServerClient, model: str, version: int, images: NDArray[np.float32]
-) -> NDArray[np.float64]:
+    client: triton.InferenceServerClient, model: str, version: int, images: NDArray[np.float32],
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     wanted = triton.InferInput("IMAGE", list(images.shape), "FP32")
     wanted.set_data_from_numpy(np.ascontiguousarray(images))
-    answer = client.infer(
-        model, [wanted], model_version=str(version), outputs=[triton.InferRequestedOutput("MEMBERS")]
-    )
-    members = answer.as_numpy("MEMBERS")
-    first: NDArray[np.float64] = np.asarray(members, dtype=np.float64)[:, :, 0].mean(axis=1)
-    return first
+    outputs = [triton.InferRequestedOutput(name) for name in ("MEMBERS", "EMBEDDING")]
+    answer = client.infer(model, [wanted], model_version=str(version), outputs=outputs)
+    members = np.asarray(answer.as_numpy("MEMBERS"), dtype=np.float64)
+    return members[:, :, 0].mean(axis=1), np.asarray(answer.as_numpy("EMBEDDING"), dtype=np.float32)

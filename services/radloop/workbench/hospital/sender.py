@@ -1,12 +1,11 @@
 """What leaves the hospital for radloop: HL7 over MLLP and images by C-STORE."""
 
 import socket
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
 from pydicom.dataset import FileDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, JPEG2000Lossless
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
@@ -83,22 +82,24 @@ class MllpLine:
 
 
 class Modality:
-    """A C-STORE SCU: one association, kept open, that offers DX for presentation in Explicit VR Little Endian."""
+    """A C-STORE SCU: one association, kept open, that offers DX for presentation, plain and in JPEG 2000, a context each."""
 
-    def __init__(
-        self, host: str, port: int, called: str = "RADLOOP", calling: str = "SIMDX1", offers: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, host: str, port: int, called: str = "RADLOOP", calling: str = "SIMDX1") -> None:
         self._address = (host, port)
         self._called = called
         self._entity = ApplicationEntity(ae_title=calling)
-        self._entity.add_requested_context(DigitalXRayImageStorageForPresentation, [ExplicitVRLittleEndian, *offers])
+        for syntax in (ExplicitVRLittleEndian, JPEG2000Lossless):  # in one context the acceptor would choose one of them
+            self._entity.add_requested_context(DigitalXRayImageStorageForPresentation, syntax)
         self._association: Association | None = None
         self.stored = 0
 
     def store(self, image: FileDataset) -> None:
         """Send one object; raise Transient where nobody listens, Permanent where it is refused."""
         association = self._open()
-        status = association.send_c_store(image)
+        try:
+            status = association.send_c_store(image)
+        except ValueError as refused:
+            raise Permanent("the storage association took no context for this object's transfer syntax") from refused
         code = status.get("Status")
         if code is None:
             self.close()

@@ -5,7 +5,7 @@ times are ISO 8601 in UTC. A door's answer to a command is `{"done": true, "reas
 why, in words for the reader), 400 (no such command as it is written), 404, 415 or 503 (a dependency is away: send the same
 again). Commands carry an id that the sender makes: sent twice, they are done once and answered alike.
 
-    GET  /api/serving                                 which model version speaks: mode production, canary, shadow, none
+    GET  /api/serving                                 which model version speaks, since when: mode production, canary, shadow, none
     GET  /api/rows?view=reading|reviews|done          {"at", "rows": [Row]} in order (see domain/screen.py for the fields)
     GET  /api/find?accession=A                        {"case_ids": []}
     GET  /api/cases/{case}?request=R                  Screen; with an audit request unanswered, without what the model said

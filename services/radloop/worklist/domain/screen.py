@@ -122,13 +122,17 @@ class Screen:
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """Who speaks on the list: mode is production, canary, shadow (the list is first in, first out) or none."""
+    """Who speaks on the list: mode is production, canary, shadow (the list is first in, first out) or none.
+
+    `since` is when that version came to that stage, None where nobody knows.
+    """
 
     mode: str
     model: str
     version: int | None
     shadow: int | None
     note: str
+    since: datetime | None = None
 
 
 def ordered(cases: list[Case]) -> list[Case]:
@@ -317,14 +321,16 @@ def serving_of(models: list[Model]) -> Serving:
             note = f"version {canary.version} is tried on {canary.canary_share:.0%} of cases" if canary else ""
             return Serving(
                 mode="production", model=model.model, version=live.version, shadow=shadow.version if shadow else None, note=note,
+                since=live.since,
             )
         if canary is not None:
             return Serving(
                 mode="canary", model=model.model, version=canary.version, shadow=shadow.version if shadow else None,
-                note=f"speaks on {canary.canary_share:.0%} of cases",
+                note=f"speaks on {canary.canary_share:.0%} of cases", since=canary.since,
             )
         if shadow is not None:
             return Serving(
                 mode="shadow", model=model.model, version=None, shadow=shadow.version, note="model in shadow: first in, first out",
+                since=shadow.since,
             )
     return Serving(mode="none", model="", version=None, shadow=None, note="no model yet: first in, first out")

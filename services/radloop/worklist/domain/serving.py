@@ -1,15 +1,17 @@
 """Which model versions there are, and which of them speaks to readers."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """One version of a model; `release` counts its model's stage changes, the higher holds."""
+    """One version of a model; `release` counts its model's stage changes, the higher holds, and was made at `since`."""
 
     version: int
     stage: str = "candidate"
     release: int = 0
+    since: datetime | None = None
     canary_share: float = 0.0
     labels: int | None = None
     gate_passed: bool | None = None

@@ -7,7 +7,7 @@ import { List, keyOf } from "./list.js";
 import { showActions, showAnswer, showFacts, showFinding, showPlace } from "./panel.js";
 import { OpenCase } from "./session.js";
 import { Viewer } from "./viewer.js";
-import { name, opposite, value } from "./words.js";
+import { clock, name, opposite, value } from "./words.js";
 
 const PAUSE_MS = 200; // between two looks at a list that changes all the time
 const UNNAMED = "unnamed";
@@ -19,6 +19,7 @@ let wanted = 0; // counts openings, so that a slow one never overtakes a later o
 let lastIndex = 0;
 let busy = false;
 let looks = 0;
+let spoke = null; // which version spoke when the page last looked
 
 const list = new List((key) => openRow(key));
 const viewer = new Viewer((at) => showWindow(at));
@@ -54,6 +55,11 @@ async function refresh() {
 
 function showServing(serving) {
   $("serving").dataset.mode = serving.mode;
+  const speaks = serving.mode === "production" || serving.mode === "canary";
+  const now = speaks ? serving.version : 0;
+  // The list is about to be put in another order: say so at the moment it happens.
+  if (spoke !== null && now !== spoke) toast(now ? `${serving.model} v${now} serves from now on` : "No version serves any more: first in, first out");
+  spoke = now;
   const parts = {
     production: ["serving ", el("b", {}, `${serving.model} v${serving.version}`)],
     canary: ["on trial ", el("b", {}, `${serving.model} v${serving.version}`)],
@@ -61,7 +67,8 @@ function showServing(serving) {
     none: [el("b", {}, "No model yet"), ": first in, first out"],
   }[serving.mode];
   const shadow = serving.mode !== "shadow" && serving.shadow ? ` · v${serving.shadow} in shadow` : "";
-  fill($("serving"), ...parts, shadow, serving.mode === "production" || serving.mode === "canary" ? (serving.note ? ` · ${serving.note}` : "") : "");
+  const since = speaks && serving.since ? ` since ${clock(serving.since)}` : "";
+  fill($("serving"), ...parts, since, shadow, speaks && serving.note ? ` · ${serving.note}` : "");
 }
 
 function choose(next) {

@@ -1,0 +1,151 @@
+"""How a play ends: whether everything holds, the summary in the terminal, and the page and the data that it leaves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from radloop.workbench.hospital.cohort import FULL_POOL
+from radloop.workbench.hospital.figures import Required, failures
+from radloop.workbench.hospital.irregular import named
+from radloop.workbench.hospital.scores import Interval
+from radloop.workbench.hospital.tempo import o_clock
+from radloop.workbench.hospital.waits import Waits, table
+from radloop.workbench.playing import Wanted
+from radloop.workbench.report.page import write
+from radloop.workbench.story import Learning, Story
+from radloop.workbench.telling import Teller
+
+WHOSE = {
+    "seed": "to begin with", "chosen": "answers to chosen questions", "audit": "to questions drawn at random, the AI hidden (audit)",
+    "live": "verdicts on the morning", "acceptance": "signed reports of the acceptance set", "gate": "of the gate set",
+}
+PAGE, DATA = "demo-report.html", "demo-report.json"
+FULL_STUDIES = 60
+
+
+def whole(wanted: Wanted) -> bool:
+    """Say whether a play is large enough for what needs many cases to be judged."""
+    return wanted.ai and wanted.pool >= FULL_POOL and wanted.studies >= FULL_STUDIES
+
+
+def required(wanted: Wanted) -> Required:
+    """Return what the figures must come to."""
+    labels = sum(wanted.rounds)
+    if whole(wanted):
+        return Required(labels_asked=labels)
+    return Required(labels_asked=labels, priority_changes=None, releases=None, auc_gain=None, before_opened_share=None)
+
+
+def tell(story: Story, needed: Required, home: Path, teller: Teller) -> int:
+    """Say in words what came of it and whether it holds; leave the page and the data. Return the exit status."""
+    for line in summary(story):
+        teller.line(line)
+    story.write(home / DATA)
+    write(story, home / PAGE)
+    wrong = failures(story.figures, needed, story.problems)
+    for sentence in wrong:
+        teller.line(f"does not hold: {sentence}")
+    if not wrong:
+        small = "" if needed.releases is not None or not story.ai else " (releases, priorities and the AUC are judged in a whole demo only)"
+        teller.line(f"every check holds{small}")
+    teller.line(f"the report:         {(home / PAGE).resolve()}   (open it in a browser)")
+    return 1 if wrong else 0
+
+
+def summary(story: Story) -> tuple[str, ...]:
+    """Return what came of it, a line each."""
+    figures = {name: 0.0 if value is None else value for name, value in story.figures.items()}
+    lines = [
+        "",
+        (f"studies            {figures['studies']:g} ordinary and {figures['studies_irregular']:g} irregular came by"
+         f" {o_clock(max((one.complete for one in story.studies), default=0.0))}; all were read by {o_clock(story.lasted)};"
+         f" {figures['read_by_model']:g} read by a serving version and owed a report"),
+        (f"stored to triaged  {figures['stored_to_triaged_p50_ms']:.0f} ms (median), {figures['stored_to_triaged_p95_ms']:.0f} ms"
+         " (95th percentile), real time, the quiet period included"),
+        (f"reports in the EHR {figures['reports_in_ehr']:g}; lost {figures['reports_lost']:g}, twice {figures['reports_twice']:g},"
+         f" unexplained {figures['unexplained']:g}"),
+        (f"priority changes   {figures['priority_changes']:g} made by the RIS, {figures['priority_refused']:g} refused;"
+         f" {figures['lifts_per_100']:g} lifts per 100 studies read, {figures['lift_ppv']:.0%} of them right"),
+        (f"before opened      {figures['before_opened_share']:.1%} of the studies that could be read were triaged before anybody"
+         " opened them"),
+        *_speaks(story), *_waits(story), *_learned(story.learning), *_labels(story), *_readers(story), *_irregular(story),
+    ]
+    return tuple(lines)
+
+
+def _speaks(story: Story) -> list[str]:
+    if not story.ai:
+        return ["model              none: the list was first in, first out"]
+    if not story.speaks:
+        return ["model              no version passed its gate in time: it ran in shadow, the list was first in, first out"]
+    first, at = story.speaks[0]
+    came = sum(one.complete <= at for one in story.studies)
+    lines = [f"shadow until       {o_clock(at)}: version {first} passed its gate after {came} studies had come; then lifts began"]
+    return lines + [f"                   {o_clock(at)}: version {version} took over" for version, at in story.speaks[1:]]
+
+
+def _waits(story: Story) -> list[str]:
+    lines = [
+        "minutes from study complete to signed: as it was, and the same morning first in, first out",
+        f"    {'':<32} {'':>5}  {'mean':>13}  {'95th perc.':>13}  {'longest':>13}",
+    ]
+    for name, (ours, fifo) in table(story.waited).items():
+        if ours.count:
+            pairs = "  ".join(_pair(ours, fifo, what) for what in ("mean", "p95", "longest"))
+            lines.append(f"    {name:<32} {ours.count:>5}  {pairs}")
+    return lines
+
+
+def _pair(ours: Waits, fifo: Waits, name: str) -> str:
+    return f"{getattr(ours, name):5.1f} / {getattr(fifo, name):5.1f}"
+
+
+def _learned(learning: Learning | None) -> list[str]:
+    if learning is None:
+        return []
+    lines = [f"AUC on the test    {learning.images} images of {learning.patients} patients, 95 % interval over patients"]
+    lines += [
+        f"    {point.name:<18} {point.labels:>4} labels  {point.auc.estimate:.3f} ({point.auc.low:.3f} to {point.auc.high:.3f})"
+        for point in learning.points
+    ]
+    return [
+        *lines,
+        f"    {'gain over the first model, paired':<36} {_interval(learning.gain)}",
+        f"    {'gain over random labels, paired':<36} {_interval(learning.over_chance)}",
+    ]
+
+
+def _interval(gain: Interval) -> str:
+    return f"{gain.estimate:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
+
+
+def _labels(story: Story) -> list[str]:
+    if not story.labels:
+        return []
+    sources = ", ".join(f"{count} {WHOSE[name]}" for name, count in story.labels.sources.items())
+    return [
+        f"labels             {story.labels.training} trained the version that serves, of {story.labels.everything} in all:",
+        f"    {sources}",
+    ]
+
+
+def _readers(story: Story) -> list[str]:
+    lines = [
+        (f"{one.name:<18} read {one.read} in {one.reading_minutes:.0f} min, answered {one.answered} questions in"
+         f" {one.answering_minutes:.0f} min (simulated); sensitivity {_share(one.sensitivity)}, specificity {_share(one.specificity)}")
+        for one in story.readers
+    ]
+    return [*lines, f"audit              {story.following.words}"] if story.following else lines
+
+
+def _share(pair: tuple[int, int]) -> str:
+    return f"{pair[0] / pair[1]:.0%} of {pair[1]}" if pair[1] else "of none"
+
+
+def _irregular(story: Story) -> list[str]:
+    figures: Sequence[float | None] = (story.figures["irregularities_as_expected"], story.figures["irregularities"])
+    lines = [f"irregularities     {figures[0]:g} of {figures[1]:g} ended as documented"]
+    for one in story.became:
+        mark = "as expected" if one.as_expected else "NOT as expected"
+        name = f" ({one.accession})" if one.accession else ""
+        lines.append(f"    {named(one.kind).happens}{name}: {one.words}" + (f"; {mark}" if one.played else ""))
+    return lines
