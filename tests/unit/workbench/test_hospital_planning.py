@@ -8,7 +8,7 @@ import pytest
 from radloop.workbench.hospital.books import Books, enrol
 from radloop.workbench.hospital.cohort import draw, sizes
 from radloop.workbench.hospital.irregular import KINDS, STUDIES
-from radloop.workbench.hospital.planning import CLEARED_AFTER, HOUR, Step, lasts, plan
+from radloop.workbench.hospital.planning import CLEARED_AFTER, HOUR, MINUTE, Step, lasts, plan
 from radloop.workbench.hospital.sources import Phantoms
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -67,7 +67,14 @@ def test_studies_come_at_random_times_over_the_whole_morning() -> None:
     at = np.array([step.after for step in planned if step.what == "images"])
     whole = lasts(91, 2)
     assert at.max() <= whole
-    assert abs(np.median(at) / whole - 0.55) < 0.15
+    assert abs(np.median(at) / whole - 0.5) < 0.15
+
+
+def test_the_nights_studies_are_there_when_the_day_begins() -> None:
+    """So that the model's time in shadow, and its end, are seen: some of sixty come in the first minutes, and not ten."""
+    planned = plan(3, books(60).morning, 2)
+    early = [step for step in planned if step.what == "images" and step.after <= 9 * MINUTE]
+    assert 4 <= len(early) < 10
 
 
 def test_steps_are_in_the_order_of_time() -> None:

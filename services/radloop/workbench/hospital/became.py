@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from textwrap import shorten
 
 from radloop.workbench.hospital.books import Entry
 from radloop.workbench.hospital.figures import CURRENT, Played
@@ -13,6 +14,7 @@ from radloop.workbench.hospital.tempo import o_clock
 from radloop.workbench.hospital.watch import Seen
 
 _STAT = "stat"
+_LONGEST = 120
 # From the clinician's message to the list that every reader looks at, in simulated seconds.
 _GRACE = 2 * MINUTE
 
@@ -114,7 +116,7 @@ def _unread(known: Known) -> tuple[bool, str]:
     signed = known.turn is not None and known.turn.signed is not None
     said = bool(known.seen.unread) or not known.ai
     good = said and not known.seen.version and not known.reports and signed
-    why = known.seen.unread or ("the list gives no reason" if known.ai else "there is no model")
+    why = shorten(known.seen.unread, _LONGEST) or ("the list gives no reason" if known.ai else "there is no model")
     return good, f"{why}; {'signed by a radiologist' if signed else 'not signed'}"
 
 

@@ -21,6 +21,8 @@ CLEARED_AFTER: Final = 4 * MINUTE
 AWAY_AT: Final = 0.55
 """The share of the morning after which the EHR goes away."""
 _LEAD = (5 * MINUTE, 30 * MINUTE)
+# The night's studies come all at once when the day begins: this share of the ordinary ones, within so long.
+_NIGHT, _NIGHT_WITHIN = 0.08, 8 * MINUTE
 # Irregular studies come once a first version could have been released, and early enough to be seen to the end.
 _IRREGULAR_BETWEEN = (0.3, 0.9)
 
@@ -46,10 +48,14 @@ def plan(seed: int, entries: Sequence[Entry], readers: int) -> tuple[Step, ...]:
     """
     rng = np.random.default_rng([seed, 0xC3])
     whole = lasts(len(entries), readers)
+    ordinary = [entry for entry in entries if not entry.irregular]
+    night = {entry.order.accession for entry in ordinary[: round(_NIGHT * len(ordinary))]}
     steps: list[Step] = []
     for entry in entries:
-        low, high = _IRREGULAR_BETWEEN if entry.irregular else (0.0, 1.0)
-        imaged = float(rng.uniform(low * whole, high * whole))
+        low, high = (share * whole for share in (_IRREGULAR_BETWEEN if entry.irregular else (0.0, 1.0)))
+        if entry.order.accession in night:
+            low, high = 0.0, _NIGHT_WITHIN
+        imaged = float(rng.uniform(low, high))
         ordered = max(0.0, imaged - float(rng.uniform(*_LEAD)))
         steps += [Step(max(0.0, after), what, entry) for what, after in _story(entry.irregular, ordered, imaged)]
     return tuple(sorted(steps, key=lambda step: (step.after, step.entry.order.accession, step.what != "order")))
