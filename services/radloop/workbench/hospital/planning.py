@@ -22,7 +22,7 @@ AWAY_AT: Final = 0.55
 """The share of the morning after which the EHR goes away."""
 _LEAD = (5 * MINUTE, 30 * MINUTE)
 # The night's studies come all at once when the day begins: this share of the ordinary ones, within so long.
-_NIGHT, _NIGHT_WITHIN = 0.08, 8 * MINUTE
+_NIGHT, _NIGHT_WITHIN = 0.05, 8 * MINUTE
 # Irregular studies come once a first version could have been released, and early enough to be seen to the end.
 _IRREGULAR_BETWEEN = (0.3, 0.9)
 
