@@ -152,7 +152,7 @@ class Bench:
         clock, stack = SystemClock(), self.stack
         doors = Doors(
             mllp=stack.address("ingestion.mllp"), dicom=stack.address("ingestion.dicom"), page=stack.address("worklist.http"),
-            triton=stack.address("triton"), kafka=stack.address("kafka"),
+            triton=stack.address("triton"), triton_http=stack.address("triton.http"), kafka=stack.address("kafka"),
         )
         page = self._closing.enter_context(ReadingRoom(doors.page))
         reader = Radiologist("reader-1", SEED, books.truth)

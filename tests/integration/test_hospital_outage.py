@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from radloop.kit.errors import Permanent
 from radloop.workbench.hospital.ehr import Chart, Server
 from radloop.workbench.hospital.orders import Order, book
 from radloop.workbench.hospital.outage import BACK_OFF, Clerk, Outage
@@ -68,7 +69,7 @@ def test_a_refusal_is_said_and_holds_up_nothing() -> None:
     for order in ORDERS:
         clerk.file_order(order)
     until(lambda: len(ehr.filed) == 2)
-    with pytest.raises(httpx.HTTPStatusError):
+    with pytest.raises(Permanent, match="refused what was filed"):
         clerk.settled()
     clerk.stop()
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from radloop.kit.clock import SystemClock
 from radloop.kit.errors import Misconfigured, RadloopError
 from radloop.retraining.adapters.plan import load_plan
-from radloop.retraining.domain.plan import GatePlan
 from radloop.workbench.display import Display
 from radloop.workbench.embedded.options import Options
 from radloop.workbench.embedded.running import running
@@ -22,16 +21,15 @@ from radloop.workbench.grpc import Rooms
 from radloop.workbench.hospital.books import Books, enrol
 from radloop.workbench.hospital.cohort import Cohort, draw, sizes
 from radloop.workbench.hospital.ehr import Chart, Server
-from radloop.workbench.hospital.planning import HOUR, lasts
 from radloop.workbench.hospital.ris import Ris
-from radloop.workbench.hospital.sources import open_source
-from radloop.workbench.hospital.tempo import Tempo
+from radloop.workbench.hospital.sources import Source, open_source
 from radloop.workbench.loop import Doors
-from radloop.workbench.playing import Outside, Play, Wanted
+from radloop.workbench.playing import Outside, Play
 from radloop.workbench.settings import settings
 from radloop.workbench.story import Story
 from radloop.workbench.telling import Teller
 from radloop.workbench.up import stop_signals
+from radloop.workbench.wanted import Wanted, introduction, wanted_of
 
 STOPPED = "stopped: nothing runs any more; the next demo replaces what this one left"
 PLAYED_ON = ("ingestion", "inference", "triage", "retraining", "worklist", "publishing")
@@ -43,7 +41,10 @@ def play(args: argparse.Namespace) -> int:
     teller = Teller()
     asked = threading.Event()
     try:
-        demo = _Demo(args, wanted(args), _clean(args.home), teller)
+        told = wanted_of(args)
+        source = open_source(None if args.phantoms else args.data, args.seed)
+        cohort = draw(source, args.seed, sizes(args.studies, args.pool, args.prevalence))  # before anything is cleaned away
+        demo = _Demo(args, told, source, cohort, _clean(args.home), teller)
         with stop_signals(asked), ExitStack() as closing:
             try:
                 status = demo.run(asked, closing)
@@ -66,47 +67,14 @@ def play(args: argparse.Namespace) -> int:
         return 130
 
 
-def wanted(args: argparse.Namespace, play: int = 0) -> Wanted:
-    """Return what the options ask for; raise Misconfigured where they make no morning."""
-    if args.radiologists < 1:
-        raise Misconfigured("--radiologists takes at least 1: somebody has to read the list")
-    if not 0 <= args.anchoring <= 1:
-        raise Misconfigured("--anchoring is a share between 0 and 1: how often a wrong answer on the screen is followed")
-    return Wanted(
-        seed=args.seed, studies=args.studies, pool=args.pool, prevalence=args.prevalence, radiologists=args.radiologists,
-        anchoring=args.anchoring, tempo=Tempo(args.speed), ai=not args.no_ai, play=play,
-    )
-
-
-def introduction(source: str, told: Wanted, cohort: Cohort, gate: GatePlan) -> tuple[str, ...]:
-    """Return what will be played, and why more earlier studies come than the pool has: most are there to judge, not to teach."""
-    count = len(cohort.morning) + len(cohort.irregular)
-    hours = lasts(count, told.radiologists) / HOUR
-    morning = (
-        (f"{source}, seed {told.seed}: a morning of {len(cohort.morning)} ordinary studies and {len(cohort.irregular)} irregular ones"
-         f" in {hours:.1f} simulated hours, {told.radiologists} reader{'s' * (told.radiologists != 1)}"),
-        (f"    a real second is {told.tempo.speed:g} simulated ones (--speed), so a second of computing counts as {told.tempo.speed:g};"
-         " time-outs and back-off are real"),
-    )
-    if not told.ai:
-        return (*morning, "    without a model (--no-ai): the list is first in, first out")
-    earlier = len(cohort.pool) + len(cohort.acceptance) + len(cohort.gate)
-    return (
-        *morning,
-        f"    before it {len(cohort.seeds)} labels to begin with, and {earlier} earlier studies:",
-        f"    {len(cohort.pool)} earlier studies are the pool: readers are asked about some of these (--pool)",
-        f"    {len(cohort.acceptance)} are the acceptance set: their signed reports calibrate every new version",
-        f"    {len(cohort.gate)} are the gate set: they decide on every release; however small the pool is, the change-control plan asks",
-        f"      for {gate.positives_at_least} positives and {gate.negatives_at_least} negatives",
-    )
-
-
 @dataclass
 class _Demo:
     """One demo: what it is played with, and how it ended."""
 
     args: argparse.Namespace
     wanted: Wanted
+    source: Source
+    cohort: Cohort
     home: Path
     teller: Teller
     story: Story | None = None
@@ -114,8 +82,7 @@ class _Demo:
     def run(self, asked: threading.Event, closing: ExitStack) -> int:
         """Play all of it; stay up unless told to exit."""
         args, teller = self.args, self.teller
-        source = open_source(None if args.phantoms else args.data, args.seed)
-        cohort = draw(source, args.seed, sizes(args.studies, args.pool, args.prevalence))
+        source, cohort = self.source, self.cohort
         books = enrol(args.seed, cohort, SystemClock().now())
         for line in introduction(source.name, self.wanted, cohort, load_plan().gate):
             teller.line(line)

@@ -1,6 +1,7 @@
 """How a play ends: whether everything holds, the summary in the terminal, and the page and the data that it leaves."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from radloop.workbench.hospital.cohort import FULL_POOL
@@ -9,15 +10,11 @@ from radloop.workbench.hospital.irregular import named
 from radloop.workbench.hospital.scores import Interval
 from radloop.workbench.hospital.tempo import o_clock
 from radloop.workbench.hospital.waits import Waits, table
-from radloop.workbench.playing import Wanted
 from radloop.workbench.report.page import write
-from radloop.workbench.story import Learning, Story
+from radloop.workbench.story import SOURCES, Learning, Story
 from radloop.workbench.telling import Teller
+from radloop.workbench.wanted import Wanted
 
-WHOSE = {
-    "seed": "to begin with", "chosen": "answers to chosen questions", "audit": "to questions drawn at random, the AI hidden (audit)",
-    "live": "verdicts on the morning", "acceptance": "signed reports of the acceptance set", "gate": "of the gate set",
-}
 PAGE, DATA = "demo-report.html", "demo-report.json"
 FULL_STUDIES = 60
 
@@ -32,22 +29,26 @@ def required(wanted: Wanted) -> Required:
     labels = sum(wanted.rounds)
     if whole(wanted):
         return Required(labels_asked=labels)
-    return Required(labels_asked=labels, priority_changes=None, releases=None, auc_gain=None, before_opened_share=None)
+    return Required(
+        labels_asked=labels, priority_changes=None, releases=None, auc_gain=None, before_opened_share=None, read_by_model=None,
+        irregularities=None,
+    )
 
 
 def tell(story: Story, needed: Required, home: Path, teller: Teller) -> int:
     """Say in words what came of it and whether it holds; leave the page and the data. Return the exit status."""
+    wrong = failures(story.figures, needed, story.problems)
+    story = replace(story, problems=tuple(wrong))
     for line in summary(story):
         teller.line(line)
     story.write(home / DATA)
     write(story, home / PAGE)
-    wrong = failures(story.figures, needed, story.problems)
     for sentence in wrong:
         teller.line(f"does not hold: {sentence}")
     if not wrong:
         small = "" if needed.releases is not None or not story.ai else " (releases, priorities and the AUC are judged in a whole demo only)"
         teller.line(f"every check holds{small}")
-    teller.line(f"the report:         {(home / PAGE).resolve()}   (open it in a browser)")
+    teller.line(f"the report:        {(home / PAGE).resolve()}   (open it in a browser)")
     return 1 if wrong else 0
 
 
@@ -65,22 +66,29 @@ def summary(story: Story) -> tuple[str, ...]:
          f" unexplained {figures['unexplained']:g}"),
         (f"priority changes   {figures['priority_changes']:g} made by the RIS, {figures['priority_refused']:g} refused;"
          f" {figures['lifts_per_100']:g} lifts per 100 studies read, {figures['lift_ppv']:.0%} of them right"),
-        (f"before opened      {figures['before_opened_share']:.1%} of the studies that could be read were triaged before anybody"
-         " opened them"),
-        *_speaks(story), *_waits(story), *_learned(story.learning), *_labels(story), *_readers(story), *_irregular(story),
+        *_before(story), *_speaks(story), *_waits(story), *_learned(story.learning), *_labels(story), *_readers(story), *_irregular(story),
     ]
     return tuple(lines)
+
+
+def _before(story: Story) -> list[str]:
+    before, could = story.before_opened
+    return [f"before opened      {before} of {could} studies that could be read were triaged before anybody opened them"] if could else []
 
 
 def _speaks(story: Story) -> list[str]:
     if not story.ai:
         return ["model              none: the list was first in, first out"]
-    if not story.speaks:
+    later = [(version, at) for version, at in story.speaks if version != story.served_before]
+    if story.served_before:
+        lines = [f"model              version {story.served_before} served when the morning began"]
+    elif not later:
         return ["model              no version passed its gate in time: it ran in shadow, the list was first in, first out"]
-    first, at = story.speaks[0]
-    came = sum(one.complete <= at for one in story.studies)
-    lines = [f"shadow until       {o_clock(at)}: version {first} passed its gate after {came} studies had come; then lifts began"]
-    return lines + [f"                   {o_clock(at)}: version {version} took over" for version, at in story.speaks[1:]]
+    else:
+        (version, at), *later = later
+        came = sum(one.complete <= at for one in story.studies)
+        lines = [f"shadow until       {o_clock(at)}: version {version} passed its gate after {came} studies had come; then lifts began"]
+    return lines + [f"                   {o_clock(at)}: version {version} took over" for version, at in later]
 
 
 def _waits(story: Story) -> list[str]:
@@ -110,7 +118,7 @@ def _learned(learning: Learning | None) -> list[str]:
     return [
         *lines,
         f"    {'gain over the first model, paired':<36} {_interval(learning.gain)}",
-        f"    {'gain over random labels, paired':<36} {_interval(learning.over_chance)}",
+        f"    {'gain over random labels, paired':<36} {_interval(learning.over_random)}",
     ]
 
 
@@ -119,13 +127,10 @@ def _interval(gain: Interval) -> str:
 
 
 def _labels(story: Story) -> list[str]:
-    if not story.labels:
+    if story.labels is None:
         return []
-    sources = ", ".join(f"{count} {WHOSE[name]}" for name, count in story.labels.sources.items())
-    return [
-        f"labels             {story.labels.training} trained the version that serves, of {story.labels.everything} in all:",
-        f"    {sources}",
-    ]
+    head = f"labels             {story.labels.training} trained the version that serves, of {story.labels.everything} in all:"
+    return [head, *(f"    {count:>5} {SOURCES[name]}" for name, count in story.labels.sources.items())]
 
 
 def _readers(story: Story) -> list[str]:

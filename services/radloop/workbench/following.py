@@ -1,7 +1,8 @@
-"""Whether readers follow the machine: where it was wrong, they would say the same more often when they see it.
+"""Whether readers follow the machine: where it was wrong and they saw it, they err more than where they did not see it.
 
-The audit slice is what makes this visible: its cases are drawn at random and answered with the AI hidden, so they show what
-readers say by themselves. One-sided exact test of Fisher (1922) on the two shares.
+The audit slice is what makes this visible: its cases are drawn at random and answered with the AI hidden, so its errors are the
+readers' own. One-sided exact test of Fisher (1922) on the two shares of errors. Cases that are hard for the model may be harder for
+readers too, which this does not tell apart.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,18 +15,22 @@ _RARE = 0.05
 
 
 def following(given: Sequence[Given], truth: Mapping[str, bool]) -> Following:
-    """Hold the answers to requests against each other, where the model's answer was wrong."""
-    wrong = [one for one in given if one.request_id and one.machine and (one.machine == "present") != truth[one.accession]]
-    shown, hidden = _same([one for one in wrong if not one.hidden]), _same([one for one in wrong if one.hidden])
-    chance = exceeds(shown, hidden)
-    counted = f"{shown[0]} of {shown[1]} wrong answers that were shown were repeated, {hidden[0]} of {hidden[1]} that were hidden"
+    """Hold what readers said where a wrong answer was shown against what they said with the AI hidden."""
+    asked = [one for one in given if one.request_id and one.opinion != "cannot-say"]
+    misled = [one for one in asked if not one.hidden and one.machine and (one.machine == "present") != truth[one.accession]]
+    shown, hidden = _wrong(misled, truth), _wrong([one for one in asked if one.hidden], truth)
+    p_value = exceeds(shown, hidden)
+    counted = (
+        f"{shown[0]} of {shown[1]} wrong answers that were shown were repeated; with the AI hidden {hidden[0]} of {hidden[1]} answers"
+        " were wrong"
+    )
     if not (shown[1] and hidden[1]):
-        words = f"too few wrong answers in the audit slice to tell whether readers follow the model ({counted})"
-    elif chance < _RARE:
-        words = f"readers follow the model: {counted} (one-sided Fisher test, p = {_p(chance)})"
+        words = f"too few answers to tell whether readers follow the model: {counted}"
+    elif p_value < _RARE:
+        words = f"readers follow the model: {counted} (one-sided Fisher test, p {_p(p_value)})"
     else:
-        words = f"no proof that readers follow the model: {counted} (one-sided Fisher test, p = {_p(chance)})"
-    return Following(shown, hidden, chance, words)
+        words = f"no proof that readers follow the model: {counted} (one-sided Fisher test, p {_p(p_value)})"
+    return Following(shown, hidden, p_value, words)
 
 
 def exceeds(one: tuple[int, int], other: tuple[int, int]) -> float:
@@ -35,9 +40,9 @@ def exceeds(one: tuple[int, int], other: tuple[int, int]) -> float:
     return sum(comb(hits, k) * comb(whole - hits, size - k) for k in range(one[0], min(hits, size) + 1)) / ways
 
 
-def _same(ones: Sequence[Given]) -> tuple[int, int]:
-    return sum(one.opinion == one.machine for one in ones), len(ones)
+def _wrong(ones: Sequence[Given], truth: Mapping[str, bool]) -> tuple[int, int]:
+    return sum((one.opinion == "present") != truth[one.accession] for one in ones), len(ones)
 
 
-def _p(chance: float) -> str:
-    return f"{chance:.3f}" if chance >= 0.001 else "less than 0.001"
+def _p(p_value: float) -> str:
+    return f"= {p_value:.3f}" if p_value >= 0.001 else "< 0.001"

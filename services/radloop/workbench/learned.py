@@ -14,17 +14,20 @@ from radloop.workbench.hospital.scores import Heard, Interval, area, gain
 from radloop.workbench.hospital.sources import Source
 from radloop.workbench.loop import Loop, prepared
 from radloop.workbench.story import Learning, Point
-from radloop.workbench.workshop import scored_by_chance
+from radloop.workbench.workshop import scored_on_random
 
-# So many of the pool are drawn for the random arm: as many as a whole play labels, and some that a reader cannot say.
-_DRAWN = 260
+AUDIT_SHARE = 0.15
+"""The share of all requests that is answered with the AI hidden: of the random ones as of the chosen ones."""
+DRAWS = 5
+_CANNOT_SAY = 1.1  # so many more are drawn than are wanted, for those that a reader cannot answer
 
 
 @dataclass(frozen=True)
 class Before:
-    """What the first version said, before anything was learned: of the test split, of the seeds, and of a random draw of the pool."""
+    """What the version of before said: of the test split, of the seeds, and of a random draw of the pool."""
 
-    version: int
+    name: str
+    labels: int
     test: Heard
     seeds: Heard
     drawn: tuple[Entry, ...]
@@ -40,53 +43,61 @@ class Measure:
         self._patients = [one.patient for one in cohort.test]
         self._images = prepared(source, cohort.test)
 
-    def before(self, version: int) -> Before:
-        """Hear the first version out, while it is loaded."""
+    def before(self, version: Version, name: str, answers: int) -> Before:
+        """Hear a version out while it is loaded; `answers` is how many answers a whole play may bring."""
         rng = np.random.default_rng([self._seed, 0xC8])
         pool = [entry for entry in self._books.earlier if entry.part == "pool"]
-        drawn = tuple(pool[int(place)] for place in rng.permutation(len(pool))[:_DRAWN])
+        drawn = tuple(pool[int(place)] for place in rng.permutation(len(pool))[: round(answers * _CANNOT_SAY)])
         images = {one.image: one for one in self._cohort.pool}
         return Before(
-            version, self._loop.says(version, self._images, "the test split"),
-            self._loop.says(version, prepared(self._source, self._cohort.seeds), "the seeds"), drawn,
-            self._loop.says(version, prepared(self._source, [images[one.image] for one in drawn]), "a random draw of the pool"),
+            name, version.labels, self._loop.says(version.number, self._images, "the test split"),
+            self._loop.says(version.number, prepared(self._source, self._cohort.seeds), "the seeds"), drawn,
+            self._loop.says(
+                version.number, prepared(self._source, [images[one.image] for one in drawn]), "a random draw of the pool",
+            ),
         )
 
     def after(self, before: Before, versions: Sequence[Version], serving: int, readers: Sequence[Radiologist]) -> Learning:
         """Measure every version that was released, and heads trained on as many random answers as the serving one had."""
-        points = [Point("first model", len(self._cohort.seeds), self._area(before.test.logits))]
-        last, labels = before.test, len(self._cohort.seeds)
+        points = [Point(before.name, before.labels, self._area([before.test.logits]))]
+        last, labels = before.test.logits, before.labels
         for version in versions:
             heard = self._loop.says(version.number, self._images, "the test split")
-            points.append(Point(f"version {version.number}", version.labels, self._area(heard.logits)))
+            points.append(Point(f"version {version.number}", version.labels, self._area([heard.logits])))
             if version.number == serving:
-                last, labels = heard, version.labels
-        chance, drawn = self._by_chance(before, labels - len(self._cohort.seeds), readers)
-        points.append(Point("random labels", drawn, self._area(chance), chance=True))
+                last, labels = heard.logits, version.labels
+        arms = [self._random(before, labels - len(self._cohort.seeds), readers, draw) for draw in range(DRAWS)]
+        scores = [one for one, _ in arms]
+        points.append(Point("random labels", round(float(np.mean([count for _, count in arms]))), self._area(scores), random=True))
         return Learning(
-            tuple(points), gain(before.test.logits, last.logits, self._truth, self._patients, self._seed),
-            gain(chance, last.logits, self._truth, self._patients, self._seed), len(set(self._patients)), len(self._patients),
+            tuple(points), gain([before.test.logits], last, self._truth, self._patients, self._seed),
+            gain(scores, last, self._truth, self._patients, self._seed), len(set(self._patients)), len(self._patients),
         )
 
-    def _area(self, logits: NDArray[np.float64]) -> Interval:
+    def _area(self, logits: Sequence[NDArray[np.float64]]) -> Interval:
         return area(logits, self._truth, self._patients, self._seed)
 
-    def _by_chance(self, before: Before, count: int, readers: Sequence[Radiologist]) -> tuple[NDArray[np.float64], int]:
+    def _random(
+        self, before: Before, count: int, readers: Sequence[Radiologist], draw: int,
+    ) -> tuple[NDArray[np.float64], int]:
         """Return the scores of heads trained on the seeds and so many answers asked at random, of the same readers and screen.
 
         Return also how many labels these were: a small pool may have fewer.
         """
+        rng = np.random.default_rng([self._seed, 0xC9, draw])
         labels = [one.positive for one in self._cohort.seeds]
         places: list[int] = []
-        for place, entry in enumerate(before.drawn):
+        for asked, place in enumerate(int(place) for place in rng.permutation(len(before.drawn))):
             if len(places) == count:
                 break
             shown = "present" if before.pool.logits[place] >= 0 else "absent"
-            said = readers[place % len(readers)].reads(entry.order.accession, shown).opinion
+            hidden = float(rng.random()) < AUDIT_SHARE
+            accession = before.drawn[place].order.accession
+            said = readers[asked % len(readers)].reads(accession, "" if hidden else shown).opinion
             if said != "cannot-say":
                 places.append(place)
                 labels.append(said == "present")
         embeddings = np.concatenate([before.seeds.embeddings, before.pool.embeddings[places]])
         keys = [f"seed-{place}" for place in range(len(self._cohort.seeds))]
         keys += [before.drawn[place].order.patient.mrn for place in places]
-        return scored_by_chance(embeddings, np.array(labels), keys, before.test.embeddings), len(labels)
+        return scored_on_random(embeddings, np.array(labels), keys, before.test.embeddings), len(labels)

@@ -23,16 +23,16 @@ from radloop.workbench.hospital.books import Books
 from radloop.workbench.hospital.objects import EARLIER, dx, file_bytes
 from radloop.workbench.hospital.orders import book
 from radloop.workbench.hospital.patients import children
-from radloop.workbench.hospital.reading_room import Desk, Given
+from radloop.workbench.hospital.reading_room import Desk
 from radloop.workbench.hospital.scores import Heard, through_triton
 from radloop.workbench.hospital.sources import Candidate, Source
 from radloop.workbench.settled import behind
 from radloop.workbench.telling import Teller
 from radloop.workbench.workshop import MODEL, first_package, package_tar
 
-SERVING = frozenset({"production", "canary"})
 _ENDED = frozenset({"released", "gated-out", "failed"})
 _POLL = 0.25
+_ROUNDS = 20
 # Longer than the change-control plan waits after the last answer before a cycle begins by itself.
 _CALM = 7.0
 
@@ -61,7 +61,9 @@ class Loop:
         self.desks, self._archive, self._clock, self._teller = desks, archive, clock, teller
         self._seed, self._play = seed, play
         self._rounds = 0
+        self._own: frozenset[str] = frozenset()
         self._cycle_before = ""
+        self.interrupt: Callable[[], None] = lambda: None  # looked at while something is waited for; may raise
 
     def first_model(self, seeds: Sequence[Candidate], folder: Path) -> int:
         """Train the first model on the seed labels, hand it over for shadow, wait until it is loaded; return its version."""
@@ -76,41 +78,44 @@ class Loop:
         self.until(lambda: any(one[0] == version and one[2] for one in self._rooms.loaded()), 120, "the first model loads")
         return version
 
-    def backfill(self) -> dict[str, str]:
-        """Hand over the earlier studies, wait until they are read and everybody heard; return cases by accession."""
+    def backfill(self) -> None:
+        """Hand over the earlier studies, wait until they are read and everybody has heard."""
         entries = self._books.earlier
-        total = len(entries)
+        total, done = len(entries), self._rooms.readings().done
         cases = hand_over(
-            entries, self._archive, self._rooms, lambda done: self._teller.now(f"earlier studies handed over: {done} of {total}"),
+            entries, self._archive, self._rooms, lambda over: self._teller.now(f"earlier studies handed over: {over} of {total}"),
         )
 
         def read() -> bool:
             now = self._rooms.readings()
-            self._teller.now(f"earlier studies read: {min(now.done, total)} of {total}")
-            return now.waiting == now.running == 0 and now.done >= total
+            self._teller.now(f"earlier studies read: {min(now.done - done, total)} of {total}")
+            return now.waiting == now.running == 0 and now.done - done >= total
 
         self.until(read, 900, "the earlier studies are read")
         self.until(self.heard, 120, "every room has heard of them")
-        return cases
+        self._own = frozenset(cases.values())
 
     def heard(self) -> bool:
         """Say whether the rooms that learn have settled everything that was said."""
         return all(behind(self._doors.kafka, room) == 0 for room in ("inference", "triage", "feedback", "retraining", "worklist"))
 
     def ask(self, count: int) -> tuple[Asked, ...]:
-        """Have triage ask for so many answers from the pool."""
-        self._rounds += 1
-        return self._rooms.request_reviews(count, self._seed + self._rounds, self._id(f"round {self._rounds}"))
+        """Have triage ask for so many answers from the pool: of its own studies, where it holds some of an earlier play too."""
+        mine: list[Asked] = []
+        while len(mine) < count and self._rounds < _ROUNDS:
+            self._rounds += 1
+            asked = self._rooms.request_reviews(count - len(mine), self._seed + self._rounds, self._id(f"round {self._rounds}"))
+            mine += [one for one in asked if one.case_id in self._own]
+        return tuple(mine)
 
-    def labelling_round(self, count: int) -> tuple[Given, ...]:
+    def labelling_round(self, count: int) -> None:
         """Have triage ask for so many answers, and the readers answer them in turn through the page's own API."""
         self._cycle_before = self._rooms.cycle().id
-        given, asked = [], self.ask(count)
+        asked = self.ask(count)
         for done, one in enumerate(asked, start=1):
-            given.append(self.desks[done % len(self.desks)].answer(one.case_id, one.request_id))
+            self.desks[done % len(self.desks)].answer(one.case_id, one.request_id)
             self._teller.now(f"answers given: {done} of {len(asked)}")
         self.until(self.heard, 60, "retraining has heard of the answers")
-        return tuple(given)
 
     def cycle(self, name: str) -> Cycle:
         """Have a cycle run over the answers and wait for its end; one that began by itself counts, if it saw them all."""
@@ -164,6 +169,7 @@ class Loop:
         """Wait for a condition; a door that is away meanwhile is asked again. Raises Permanent when the time is over."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
+            self.interrupt()
             try:
                 if condition():
                     return

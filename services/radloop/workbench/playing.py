@@ -1,14 +1,17 @@
 """A play: the simulated hospital against one platform, from the first model to the last report. It knows doors, not processes."""
 
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from radloop.kit.clock import SystemClock
-from radloop.kit.errors import Permanent, Transient
+from radloop.kit.errors import Misconfigured, Permanent, Transient
+from radloop.workbench.cycles import RELEASED, Said, told_of_version
 from radloop.workbench.following import following
 from radloop.workbench.grpc import Rooms, Version
 from radloop.workbench.hospital.backfill import Archive
@@ -18,51 +21,30 @@ from radloop.workbench.hospital.ehr import Chart, Server
 from radloop.workbench.hospital.messages import Envelope
 from radloop.workbench.hospital.morning import Lines, Morning, Pictures
 from radloop.workbench.hospital.objects import looks
-from radloop.workbench.hospital.outage import Clerk, Outage
+from radloop.workbench.hospital.outage import BACK_OFF, Clerk, Outage
 from radloop.workbench.hospital.patients import children
-from radloop.workbench.hospital.planning import AWAY_AT, MINUTE, lasts, plan
+from radloop.workbench.hospital.planning import AWAY_AT, HOUR, MINUTE, lasts, plan
 from radloop.workbench.hospital.readers import CONSENSUS, Radiologist, staff
 from radloop.workbench.hospital.reading_room import Desk, ReadingRoom
 from radloop.workbench.hospital.ris import Ris
+from radloop.workbench.hospital.scores import served
 from radloop.workbench.hospital.sender import MllpLine, Modality
 from radloop.workbench.hospital.shift import Place, Questions, Shift
 from radloop.workbench.hospital.sources import Source
-from radloop.workbench.hospital.tempo import Day, Tempo, o_clock
+from radloop.workbench.hospital.tempo import Day, o_clock
 from radloop.workbench.hospital.watch import Watch
 from radloop.workbench.learned import Before, Measure
 from radloop.workbench.loop import Doors, Loop
-from radloop.workbench.reckoning import RELEASED, Reckoning, Said, told_of_version
+from radloop.workbench.reckoning import Reckoning
 from radloop.workbench.story import Labels, Learning, Story
 from radloop.workbench.telling import Teller
+from radloop.workbench.wanted import Wanted
+from radloop.workbench.workshop import MODEL
 
-FIRST_ROUND, SECOND_ROUND = 75, 25
 FIRST_CYCLE_BY = 10 * MINUTE
 """When the AI lead starts a cycle over the answers given before the morning, should none have begun by itself."""
 _POLL = 0.25
-_SLACK = 400.0  # real seconds that a morning may take beyond its plan before it counts as stuck
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be played; `play` makes other people and numbers of the same seed."""
-
-    seed: int
-    studies: int
-    pool: int
-    prevalence: float
-    radiologists: int
-    anchoring: float
-    tempo: Tempo
-    ai: bool
-    play: int = 0
-
-    @property
-    def rounds(self) -> tuple[int, int]:
-        """Return how many answers are asked before the morning and in it: a small pool is never asked dry."""
-        whole = FIRST_ROUND + SECOND_ROUND
-        if not self.ai:
-            return 0, 0
-        return min(FIRST_ROUND, self.pool * FIRST_ROUND // whole), min(SECOND_ROUND, self.pool * SECOND_ROUND // whole)
+_SLACK = 300.0  # real seconds, beside an hour of simulated time, that a morning may take beyond its plan before it counts as stuck
 
 
 @dataclass(frozen=True)
@@ -97,32 +79,48 @@ class Play:
     def run(self, home: Path) -> Story:
         """Play it; `home` takes what is left for people to look at. Raises Permanent where the platform does not do its part."""
         earlier = frozenset(report.id for report in self.outside.chart.reports())
-        measure, before = self._prepare(home) if self.wanted.ai else (None, None)
-        played = _Morning(self)
-        with self.teller.stage(f"a morning of {len(self.books.morning)} studies"):
-            played.play()
-        with self.teller.stage("the last messages arrived"):
-            played.settle()
+        serves = self.loop.serving()
+        if serves and not self.wanted.ai:
+            raise Misconfigured(f"version {serves} serves on this platform: --no-ai is for one without a model")
+        measure, before = self._prepare(home, serves) if self.wanted.ai else (None, None)
+        with _Morning(self, serves) as played:
+            with self.teller.stage(f"a morning of {len(self.books.morning)} studies"):
+                played.play()
+            with self.teller.stage("the last messages arrived"):
+                problems = played.settle()
+            counts = self._served()
         learning = self._learned(measure, before) if measure and before else None
-        return self._story(played, learning, earlier, home)
+        return self._story(played, learning, earlier, counts, problems, home)
 
-    def _prepare(self, home: Path) -> tuple[Measure, Before]:
+    def _prepare(self, home: Path, serves: int) -> tuple[Measure, Before]:
         """Everything before the morning: the first model, the earlier studies, and what readers answer of them."""
-        loop, teller = self.loop, self.teller
-        first = loop.serving()  # a platform that was here before may have one
-        if first:
-            teller.line(f"version {first} serves already: it is what the answers are held against")
+        loop, teller, wanted = self.loop, self.teller, self.wanted
+        first = serves
+        if serves:
+            teller.line(f"version {serves} serves already. Where an earlier play taught it, it has seen some of these radiographs")
+            teller.line("    under other names: gains and waits are then no evidence. Begin with an empty platform for figures.")
         else:
             with teller.stage("the first model, from 20 labels, runs in shadow"):
                 first = loop.first_model(self.cohort.seeds, home / "workshop")
         with teller.stage(f"{len(self.books.earlier)} earlier studies handed over and read"):
             loop.backfill()
-        with teller.stage("the first model measured on the test split"):
-            measure = Measure(loop, self.source, self.cohort, self.books, self.wanted.seed)
-            before = measure.before(first)
-        with teller.stage(f"{len(self.desks)} readers answered {self.wanted.rounds[0]} questions from the pool"):
-            loop.labelling_round(self.wanted.rounds[0])
+        with teller.stage("the version of before measured on the test split"):
+            measure = Measure(loop, self.source, self.cohort, self.books, wanted.seed)
+            version = next((one for one in self.rooms.models() if one.number == first), Version(first, "", 0, False, ()))
+            if not serves:  # its package says who trained it, not how many labels a site gave
+                version = replace(version, labels=len(self.cohort.seeds))
+            answers = sum(wanted.rounds) + len(self.books.morning)
+            before = measure.before(version, f"version {first}" if serves else "first model", answers)
+        if wanted.rounds[0]:
+            with teller.stage(f"{len(self.desks)} readers answered {wanted.rounds[0]} questions from the pool"):
+                loop.labelling_round(wanted.rounds[0])
         return measure, before
+
+    def _served(self) -> Mapping[int, int]:
+        try:
+            return served(self.doors.triton_http, MODEL)
+        except Transient:
+            return {}  # without a model there is nothing to count
 
     def _learned(self, measure: Measure, before: Before) -> Learning:
         with self.teller.stage("the last cycle ended"):
@@ -134,32 +132,39 @@ class Play:
         with self.teller.stage("what was learned, measured on the test split"):
             return measure.after(before, released, self.loop.serving(), [desk.reader for desk in self.desks])
 
-    def _story(self, played: "_Morning", learning: Learning | None, earlier: frozenset[str], home: Path) -> Story:
+    def _story(
+        self, played: "_Morning", learning: Learning | None, earlier: frozenset[str], counts: Mapping[int, int],
+        problems: Sequence[str], home: Path,
+    ) -> Story:
         wanted = self.wanted
         cases = {entry.order.accession: self.page.find(entry.order.accession) for entry in self.books.morning}
-        outage = played.outage
-        away = (outage.away, outage.back) if outage and outage.away is not None and outage.back is not None else None
         reckoning = Reckoning(
             cases, earlier, self.rooms, self.page, self.outside.chart, self.outside.ris, self.desks, played.watch, self.books,
-            played.morning.told, tuple(played.shift.turns), away, outage.span if outage else (0.0, 0.0), wanted.ai,
+            played.morning.told, tuple(played.shift.turns), played.away, wanted.tempo.simulated(BACK_OFF), played.span, wanted.ai,
         )
         fates = reckoning.played()
-        counted, problems = reckoning.counted(fates, home / "bundle.json")
+        counted, wrong = reckoning.counted(fates, home / "bundle.json")
         studies = reckoning.studies()
         waited = reckoning.waited(studies)
         became = reckoning.irregularities(fates, counted, self.rooms.backlog("publishing"))
+        before, could = reckoning.before_opened(studies)
         versions = self.rooms.models() if wanted.ai else ()
         labels = self._labels(versions) if wanted.ai else None
-        figures: dict[str, float | None] = dict(reckoning.figures(counted, studies, waited, became))
-        figures |= _figures_of(learning)
-        figures |= {"labels_training": labels.training, "labels_all": labels.everything} if labels else {}
-        figures["model_versions_released"] = reckoning.served(self.doors.triton_http) if wanted.ai else 0
-        figures["seconds"] = round(self.teller.seconds, 1)
+        figures: dict[str, float | None] = {
+            **reckoning.figures(counted, studies, waited, became),
+            "before_opened_share": round(before / could, 4) if could else None,
+            **_figures_of(learning),
+            "labels_training": labels.training if labels else None, "labels_all": labels.everything if labels else None,
+            "model_versions_released": reckoning.released(counts) if wanted.ai else 0,
+            "seconds": round(self.teller.seconds, 1),
+        }
         return Story(
             source=self.source.name, seed=wanted.seed, speed=wanted.tempo.speed, ordinary=wanted.studies, ai=wanted.ai,
-            anchoring=wanted.anchoring, prevalence=wanted.prevalence, figures=figures, problems=tuple(problems),
-            lasted=played.lasted, waited=waited, studies=studies, speaks=tuple(played.watch.speaks), away=away, became=became,
-            learning=learning, labels=labels, readers=reckoning.readers(),
+            anchoring=wanted.anchoring, prevalence=wanted.prevalence, figures=figures,
+            problems=(*problems, *wrong, *reckoning.unread()), before_opened=(before, could), served_before=played.serves,
+            lasted=max((turn.signed or turn.opened for turn in played.shift.turns), default=0.0), waited=waited, studies=studies,
+            speaks=tuple(played.watch.speaks), away=played.away, became=became, learning=learning, labels=labels,
+            readers=reckoning.readers(),
             following=following([one for desk in self.desks for one in desk.given], self.books.truth) if wanted.ai else None,
             versions=tuple(line for one in versions for line in told_of_version(one)),
         )
@@ -178,17 +183,18 @@ class Play:
 
 
 class _Morning:
-    """The morning of a play: everything that goes on at the same time, begun and ended together."""
+    """The morning of a play: everything that goes on at the same time, begun and ended together. Use as a context manager."""
 
-    def __init__(self, play: Play) -> None:
-        self._play = play
+    def __init__(self, play: Play, serves: int) -> None:
+        """`serves` is the version that speaks before it begins, 0 where none does."""
+        self._play, self.serves = play, serves
         books, wanted, doors = play.books, play.wanted, play.doors
         self.day = day = Day(wanted.tempo)
         self._entries = {entry.order.accession: entry for entry in books.morning}
         stranger = children(wanted.seed, 1, play.clock.now().date(), f"X{wanted.play}-")[0]
         patients = frozenset(entry.order.patient.mrn for entry in books.morning) | {stranger.mrn}
-        self._clerk = Clerk(play.outside.chart)
         self._closing = ExitStack()
+        self._clerk = Clerk(play.outside.chart)
         lines = Lines(
             self._closing.enter_context(MllpLine(*split(doors.mllp))), self._closing.enter_context(Modality(*split(doors.dicom))),
             self._clerk, Envelope(),
@@ -205,73 +211,93 @@ class _Morning:
             self.morning.told.cancelled, day, play.clock, self.watch.reject,
         ), self.questions)
         server = play.outside.server
-        whole = lasts(len(books.morning), wanted.radiologists)
-        self.outage = Outage(server, day, AWAY_AT * whole) if server else None
-        self._whole = whole
-        self._failed: list[Exception] = []
-        self.lasted = 0.0
+        self._whole = lasts(len(books.morning), wanted.radiologists)
+        self._outage = Outage(server, day, AWAY_AT * self._whole) if server else None
+        self._hand = ThreadPoolExecutor(1, thread_name_prefix="morning")
+        self._sending: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        """Return the morning; nothing has begun."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End everything that still goes on, whatever ended the play."""
+        self.day.over.set()
+        self._hand.shutdown(cancel_futures=True)
+        self.shift.stop()
+        if self._outage:
+            self._outage.join()
+        self.watch.stop()
+        self._clerk.stop()
+        self._closing.close()
+
+    @property
+    def away(self) -> tuple[float, float] | None:
+        """Return when the EHR went and came back, in simulated seconds; None where it did not go."""
+        outage = self._outage
+        return (outage.away, outage.back) if outage and outage.away is not None and outage.back is not None else None
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Return the same with the back-off after it, as monotonic instants."""
+        return self._outage.span if self._outage else (0.0, 0.0)
 
     def play(self) -> None:
         """Play it to the last signature, and to the last answer."""
-        sending = threading.Thread(target=self._send, name="morning", daemon=True)
+        self.watch.start()
+        self._play.loop.interrupt = self._check
         try:
-            self.watch.start()
-            sending.start()
+            sending = self._sending = self._hand.submit(self.morning.play, self._steps)
             self.shift.start()
-            if self.outage:
-                self.outage.start()
+            if self._outage:
+                self._outage.start()
             if self._play.wanted.ai:
                 self._learn()
-            self._await(lambda: not sending.is_alive() and self.shift.over)
-            self.lasted = self.day.now()
-            if self.outage:
-                self.outage.join()
+            self._await(lambda: sending.done() and self.shift.over)
+            self._check()
+            if self._outage:
+                self._outage.join()
         finally:
-            self.day.over.set()
-            sending.join(timeout=10)
-        self._raise()
+            self._play.loop.interrupt = lambda: None
 
-    def settle(self) -> None:
-        """Wait until everything that was said has been heard and sent; then nobody watches any more."""
+    def settle(self) -> list[str]:
+        """Wait until everything that was said has been heard and sent; return what did not come to that."""
         play = self._play
+        play.loop.until(self._clerk.settled, 60, "the hospital's own EHR has everything filed")
+        play.loop.until(lambda: play.loop.heard() and play.rooms.backlog("publishing") == 0, 90, "publishing has sent all it has")
         try:
-            play.loop.until(self._clerk.settled, 60, "the hospital's own EHR has everything filed")
-            play.loop.until(
-                lambda: play.loop.heard() and play.rooms.backlog("publishing") == 0, 90, "publishing has sent all it has",
-            )
             play.loop.until(lambda: self.watch.waiting() == 0, 40, "the EHR has heard of the rejections")
-        finally:
-            self.watch.stop()
-            self._clerk.stop()
-            self._closing.close()
+        except Permanent as late:
+            return [late.reason]
+        return []
 
     def _learn(self) -> None:
         """A cycle over the answers before the morning: it begins by itself; more questions in it; and a cycle over all of them."""
-        play = self._play
-        begun = len(self.watch.speaks)
-        self._await(lambda: len(self.watch.speaks) > begun or play.loop.cycled() or self.day.now() >= FIRST_CYCLE_BY)
+        play, watch = self._play, self.watch
+        released = len(play.said.released)
+        self._await(lambda: self._news() or play.loop.cycled() or self.day.now() >= FIRST_CYCLE_BY)
         cycle = play.loop.last_cycle() if play.loop.cycled() else play.loop.cycle("first")
         play.said.tell_cycle(cycle, play.teller)
-        if play.said.released:
-            self._await(lambda: bool(self.watch.speaks))
-            play.teller.line(f"{o_clock(self.watch.speaks[0][1])}  version {self.watch.speaks[0][0]} speaks on the list: lifts begin")
+        if len(play.said.released) > released:
+            self._await(self._news)
+            version, at = watch.speaks[-1]
+            play.teller.line(f"{o_clock(at)}  version {version} speaks on the list" + ("" if self.serves else ": lifts begin"))
+        if not play.wanted.rounds[1]:
+            return
         self.questions.ask([(one.case_id, one.request_id) for one in play.loop.ask(play.wanted.rounds[1])])
         self._await(lambda: self.questions.left == 0 or self.shift.over)
-        self._raise()
+        self._check()
         play.said.tell_cycle(play.loop.cycle("second"), play.teller)
 
-    def _send(self) -> None:
-        try:
-            self.morning.play(self._steps)
-        except (Permanent, Transient, KeyError, ValueError, OSError) as wrong:
-            self._failed.append(wrong)
-            self.day.over.set()
+    def _news(self) -> bool:
+        """Say whether a version speaks that did not before the morning."""
+        return any(version != self.serves for version, _ in self.watch.speaks)
 
     def _await(self, condition: Callable[[], bool]) -> None:
         """Wait and tell how the morning stands; raise what went wrong meanwhile, or Permanent where nothing moves on."""
-        deadline = self.day.began + self.day.tempo.real(self._whole) + _SLACK
+        deadline = self.day.began + self.day.tempo.real(self._whole + HOUR) + _SLACK
         while not condition():
-            self._raise()
+            self._check()
             if time.monotonic() > deadline:
                 raise Permanent(f"the morning does not end: {self._standing()}")
             self._play.teller.now(self._standing())
@@ -284,17 +310,22 @@ class _Morning:
         came = len(self.morning.told.complete)
         return f"{o_clock(self.day.now())}  {came} of {len(self._entries)} studies came, {self.shift.read()} read; {by}{asked}"
 
-    def _raise(self) -> None:
-        for wrong in (*self._failed, *self.shift.failed):
-            raise wrong
+    def _check(self) -> None:
+        """Raise what ended one of those who should still be at work."""
+        if self._sending is not None and self._sending.done():
+            self._sending.result()
+        self.shift.check()
+        self.watch.check()
 
     def _status(self, case: str) -> str:
         return next((one.status for one in self._play.outside.chart.of_case(case)), "")
 
 
 def split(address: str) -> tuple[str, int]:
-    """Return the host and the port of host:port."""
+    """Return the host and the port of host:port; raise Misconfigured where it is none."""
     host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise Misconfigured(f"an address is host:port, and this is {address}")
     return host, int(port)
 
 
@@ -302,9 +333,9 @@ def _figures_of(learning: Learning | None) -> dict[str, float | None]:
     if learning is None:
         return dict.fromkeys(("auc_before", "auc_after", "auc_random", "auc_gain", "auc_gain_low"))
     first = learning.points[0].auc.estimate
-    chance = next(point for point in learning.points if point.chance)
+    at_random = next(point for point in learning.points if point.random)
     return {
         "auc_before": round(first, 4), "auc_after": round(first + learning.gain.estimate, 4),
-        "auc_random": round(chance.auc.estimate, 4), "auc_gain": round(learning.gain.estimate, 4),
+        "auc_random": round(at_random.auc.estimate, 4), "auc_gain": round(learning.gain.estimate, 4),
         "auc_gain_low": round(learning.gain.low, 4),
     }

@@ -3,83 +3,33 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from radloop.kit.errors import Transient
-from radloop.standards.codes import FINDINGS
 from radloop.standards.fhir.references import check
 from radloop.standards.fhir.values import resource_id
-from radloop.workbench.grpc import Cycle, Rooms, Row, Version
+from radloop.workbench.cycles import RELEASED
+from radloop.workbench.grpc import Rooms, Row
 from radloop.workbench.hospital.became import became, known_of, of_the_ehr, of_the_ris
 from radloop.workbench.hospital.books import Books, Entry
 from radloop.workbench.hospital.ehr import Chart
 from radloop.workbench.hospital.figures import WITHDRAWN_WITHIN_S, Counted, Played, count, percentile, unexplained
 from radloop.workbench.hospital.irregular import UNFIT, Became
 from radloop.workbench.hospital.morning import Told
-from radloop.workbench.hospital.planning import CLEARED_AFTER, READERS_COME_AFTER
+from radloop.workbench.hospital.planning import CLEARED_AFTER, MINUTE, READERS_COME_AFTER
 from radloop.workbench.hospital.queueing import Job, first_in_first_out
 from radloop.workbench.hospital.reading_room import Desk, ReadingRoom
 from radloop.workbench.hospital.ris import Ris
-from radloop.workbench.hospital.scores import served
 from radloop.workbench.hospital.shift import Turn
 from radloop.workbench.hospital.waits import MISSED, NEGATIVE, POINTED_OUT, UNREAD, Waited, minutes, ratios
 from radloop.workbench.hospital.watch import Seen, Watch
 from radloop.workbench.story import ReaderDid, Study
-from radloop.workbench.telling import Teller
-from radloop.workbench.workshop import MODEL
 
 _RAISED = "A"
-RELEASED = frozenset({"production", "retired"})
-FIRST = ("added by hand: no gate was held",)
-
-
-@dataclass
-class Said:
-    """How the cycles ended, told as they did."""
-
-    cycles: list[Cycle] = field(default_factory=list)
-
-    def tell_cycle(self, cycle: Cycle, teller: Teller) -> None:
-        """Keep how a cycle ended and say it with its evidence, once."""
-        if not cycle.id or cycle.id in {one.id for one in self.cycles}:
-            return
-        self.cycles.append(cycle)
-        for line in told_of(cycle):
-            teller.line(line)
-
-    def tell_versions(self, versions: Sequence[Version], teller: Teller) -> None:
-        """Say what became of the versions of cycles that began by themselves."""
-        told = {cycle.version for cycle in self.cycles}
-        for one in versions:
-            if one.number not in told and one.evidence != FIRST:
-                for line in told_of_version(one):
-                    teller.line(line)
-
-    @property
-    def released(self) -> tuple[int, ...]:
-        """Return the versions that were released."""
-        return tuple(sorted(one.version for one in self.cycles if one.state == "released"))
-
-
-def told_of_version(one: Version) -> tuple[str, ...]:
-    """Return where a version stands, a line, and its evidence, a line each."""
-    stage = one.stage if one.stage in RELEASED or one.gate_passed or one.evidence == FIRST else "not released"
-    return (f"version {one.number}: {stage}", *(f"    {_named(sentence)}" for sentence in one.evidence))
-
-
-def told_of(cycle: Cycle) -> tuple[str, ...]:
-    """Return how a cycle ended, a line, and its evidence, a line each."""
-    head = f"version {cycle.version}: {cycle.state}" if cycle.version else f"the cycle ended: {cycle.state}"
-    return (head, *(f"    {_named(sentence)}" for sentence in cycle.evidence))
-
-
-def _named(sentence: str) -> str:
-    """Return a sentence of the evidence with the finding's name before its code's place."""
-    code, colon, rest = sentence.partition(":")
-    return next((f"{one.display.lower()}{colon}{rest}" for one in FINDINGS if one.value == code), sentence)
+# From the list that names the model to the report at the EHR, at the most, in simulated seconds: look-up and transaction.
+_ON_ITS_WAY = 3 * MINUTE
 
 
 @dataclass(frozen=True)
@@ -87,7 +37,7 @@ class Reckoning:
     """Counts at the far end, once everything has arrived.
 
     `cases` are those of every study of the morning by accession number, `earlier` the reports that the EHR had before; `away` is
-    when the EHR was (simulated seconds), `span` the same with the back-off after it (monotonic instants).
+    when the EHR was (simulated seconds), `back_off` how long after that deliveries may still wait, `span` both as monotonic instants.
     """
 
     cases: Mapping[str, tuple[str, ...]]
@@ -102,6 +52,7 @@ class Reckoning:
     told: Told
     turns: Sequence[Turn]
     away: tuple[float, float] | None
+    back_off: float
     span: tuple[float, float]
     ai: bool
 
@@ -109,16 +60,19 @@ class Reckoning:
         """Return every case of the morning as the outside knows it, by accession number."""
         rows = {row.case_id: row for row in self.rooms.rows()}
         rejected = {given.case_id for desk in self.desks for given in desk.given if given.kind == "reject"}
+        closed = {turn.accession: turn.signed for turn in self.turns if turn.signed is not None} | dict(self.told.cancelled)
         return {
-            accession: tuple(self._case(case, rows.get(case), taken_back=case in rejected or accession in self.told.cancelled)
-                             for case in cases)
+            accession: tuple(
+                self._case(case, rows.get(case), closed.get(accession), taken_back=case in rejected or accession in self.told.cancelled)
+                for case in cases
+            )
             for accession, cases in self.cases.items()
         }
 
-    def _case(self, case: str, row: Row | None, *, taken_back: bool) -> Played:
+    def _case(self, case: str, row: Row | None, closed_at: float | None, *, taken_back: bool) -> Played:
         reports = tuple(report.status for report in self.chart.of_case(case))
         facts = () if reports else self.rooms.trace("publishing", case)
-        closed = any(fact.what == "ehr report" and "superseded" in fact.detail for fact in facts)
+        closed = any(fact.what.startswith("ehr ") and "superseded" in fact.detail for fact in facts)
         predicted = row is not None and bool(row.model)
         seen = self.watch.seen.get(case, Seen())
         refused = not (reports or closed or predicted) and any(
@@ -128,8 +82,18 @@ class Reckoning:
             "unmatched" if seen.unmatched else "signed first" if closed else "cancelled first" if seen.standing == "cancelled"
             else "no version read it" if refused else "" if self.ai else "no model is installed"
         )
-        closed = closed or (seen.standing == "cancelled" and not reports)
+        # The platform's word that a report came too late is taken only where it can be so.
+        closed = (closed or seen.standing == "cancelled") and not reports and self._too_late(seen, closed_at)
         return Played(case, predicted, closed, taken_back, reports, reason, matched=not seen.unmatched)
+
+    def _too_late(self, seen: Seen, closed_at: float | None) -> bool:
+        """Say whether a case was signed or cancelled before its report can have gone out, by the hospital's own clock."""
+        if closed_at is None:
+            return False
+        if seen.triaged is None or closed_at < seen.triaged_after + _ON_ITS_WAY:
+            return True
+        back = self.away[1] + self.back_off if self.away else 0.0
+        return self.away is not None and seen.triaged_after < back and closed_at > self.away[0]
 
     def counted(self, played: Mapping[str, Sequence[Played]], bundle: Path) -> tuple[Counted, list[str]]:
         """Return how reports stand, and what does not hold of what the far ends hold; write the Bundle."""
@@ -185,22 +149,26 @@ class Reckoning:
     def waited(self, studies: Sequence[Study]) -> tuple[Waited, ...]:
         """Return the waits of everything that was signed, beside the same morning first in, first out."""
         known = {study.accession: study for study in studies}
-        jobs = [self._job(turn, known[turn.accession]) for turn in self.turns if turn.accession in known]
-        paces = {desk.reader.name: desk.reader.skill.pace for desk in self.desks}
-        fifo = first_in_first_out(jobs, paces, READERS_COME_AFTER)
+        jobs = [self._job(known[turn.accession]) for turn in self.turns if turn.accession in known]
+        staff = {desk.reader.name: desk.reader for desk in self.desks}
+        fifo = first_in_first_out(
+            jobs, tuple(staff), lambda name, accession: staff[name].seconds(accession), READERS_COME_AFTER,
+        )
         return tuple(
-            Waited(one.accession, one.group, minutes(one.signed - one.complete), minutes(fifo[one.accession] - one.complete), one.lifted)
+            Waited(one.accession, one.group, minutes(one.signed - one.complete), minutes(fifo[one.accession] - one.complete))
             for one in studies if one.signed is not None
         )
 
-    def _job(self, turn: Turn, study: Study) -> Job:
-        available = study.complete + CLEARED_AFTER
-        ended = turn.signed if turn.signed is not None else turn.done
-        placed = next(entry.order.priority for entry in self.books.morning if entry.order.accession == turn.accession)
-        stat = study.complete if placed == "S" else self.told.raised.get(turn.accession)
-        return Job(
-            turn.accession, study.complete, available, stat, turn.reader, ended - max(turn.free, available), turn.done - ended,
-        )
+    def _job(self, study: Study) -> Job:
+        placed = next(entry.order.priority for entry in self.books.morning if entry.order.accession == study.accession)
+        stat = study.complete if placed == "S" else self.told.raised.get(study.accession)
+        return Job(study.accession, study.complete, study.complete + CLEARED_AFTER, stat)
+
+    def unread(self) -> list[str]:
+        """Return, as a sentence, how many studies that were not cancelled nobody read; nothing where all were."""
+        read = {turn.accession for turn in self.turns} | self.told.cancelled.keys()
+        left = sum(entry.order.accession not in read for entry in self.books.morning)
+        return [f"{left} studies were never read"] if left else []
 
     def before_opened(self, studies: Sequence[Study]) -> tuple[int, int]:
         """Return how many of the studies that a serving version could read were triaged with a prediction before they were opened."""
@@ -225,29 +193,28 @@ class Reckoning:
                 found.append(became(known_of(entry, ours, seen, self.told, self.turns, ai=self.ai)))
         refused = {line.placer for line in self.ris.heard() if line.answer == "UX"}
         of = [case for entry in self.books.morning if entry.order.placer in refused for case in self.cases[entry.order.accession]]
-        lifts = sum(seen.lifted for seen in self.watch.seen.values())
-        return (*found, of_the_ris(of, self.watch.seen, lifts), of_the_ehr(self.away, counted.reports_lost, counted.reports_twice, behind))
+        everything = self.watch.seen.values()
+        due = sum(bool(self.away and seen.version and self.away[0] < seen.triaged_after < self.away[1]) for seen in everything)
+        return (
+            *found, of_the_ris(of, self.watch.seen, sum(seen.lifted for seen in everything)),
+            of_the_ehr(self.away, due, counted.reports_lost, counted.reports_twice, behind),
+        )
 
     def readers(self) -> tuple[ReaderDid, ...]:
         """Return what each reader did, and how right they were."""
         return tuple(_did(desk, self.books.truth) for desk in self.desks)
 
-    def served(self, triton_http: str) -> int:
-        """Return how many released versions read cases of the morning, by Triton's own count."""
-        live = {seen.version for seen in self.watch.seen.values() if seen.version}
-        released = {one.number for one in self.rooms.models() if one.gate_passed and one.stage in RELEASED}
-        try:
-            counts = served(triton_http, MODEL)
-        except Transient:
-            counts = {}
-        return len({one for one in released & live if counts.get(one, 1)})
+    def released(self, counts: Mapping[int, int]) -> int:
+        """Count the released versions that read cases of the morning: the list showed it, and Triton counted it where it is loaded."""
+        shown = {seen.version for seen in self.watch.seen.values() if seen.version}
+        passed = {one.number for one in self.rooms.models() if one.gate_passed and one.stage in RELEASED}
+        return sum(counts.get(one, 1) > 0 for one in passed & shown)
 
     def figures(self, counted: Counted, studies: Sequence[Study], waited: Sequence[Waited], fates: Sequence[Became]) -> dict[str, float]:
         """Return the figures by name, but for what was learned."""
         raised = [line for line in self.ris.heard() if line.priority == _RAISED]
         asked = [given for desk in self.desks for given in desk.given if given.request_id]
         waits = self._milliseconds()
-        before, could = self.before_opened(studies)
         lifts = [one for one in studies if one.lifted]
         read = [one for one in studies if one.opened is not None]
         return {
@@ -261,7 +228,6 @@ class Reckoning:
             "stored_to_triaged_p50_ms": round(percentile(waits, 50), 1),
             "stored_to_triaged_p95_ms": round(percentile(waits, 95), 1),
             **{name: round(value, 3) for name, value in ratios(waited).items()},
-            "before_opened_share": round(before / could, 4) if could else 1.0,
             "lifts_per_100": round(100 * len(lifts) / len(read), 1) if read else 0.0,
             "lift_ppv": round(sum(one.positive for one in lifts) / len(lifts), 3) if lifts else 0.0,
             "positives": sum(one.positive for one in studies if one.signed is not None),

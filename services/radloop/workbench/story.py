@@ -10,16 +10,25 @@ from radloop.workbench.hospital.scores import Interval
 from radloop.workbench.hospital.waits import Waited
 
 Figures = Mapping[str, float | None]
+SOURCES = {
+    "seed": "labels to begin with; they train every version",
+    "chosen": "answers to questions chosen where an answer teaches most; they train",
+    "audit": "answers to questions drawn at random, the AI hidden; they train, and show whether readers follow the model",
+    "live": "verdicts on the morning's own studies; they train, where the study was read and not cancelled",
+    "acceptance": "signed reports of earlier studies; they calibrate, and never train",
+    "gate": "signed reports of earlier studies; they decide on a release, and neither train nor calibrate",
+}
+"""Where labels come from, and what they are for."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One version on the learning curve: how many labels it was trained on, its AUC on the test split; `chance` for random labels."""
+    """One version on the learning curve: how many labels it was trained on, and its AUC on the test split; `random`: none were chosen."""
 
     name: str
     labels: int
     auc: Interval
-    chance: bool = False
+    random: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class Learning:
 
     points: tuple[Point, ...]
     gain: Interval
-    over_chance: Interval
+    over_random: Interval
     patients: int
     images: int
 
@@ -70,14 +79,14 @@ class ReaderDid:
 
 @dataclass(frozen=True)
 class Following:
-    """Whether readers say what the screen says: answers to requests where the model was wrong, shown and hidden (the audit slice).
+    """Whether readers say what the screen says: errors where a wrong answer was shown, and in the audit slice, with the AI hidden.
 
-    Each pair is (said the same, of how many); `chance` is how often so large a difference comes about by chance.
+    Each pair is (wrong, of how many); `p_value` is how often so large a difference comes about where there is none.
     """
 
     shown: tuple[int, int]
     hidden: tuple[int, int]
-    chance: float
+    p_value: float
     words: str
 
 
@@ -85,7 +94,7 @@ class Following:
 class Labels:
     """How many labels the serving version was trained on, how many there are in all, and by where they came from.
 
-    Sources: seed, chosen and audit (answers to questions), live (verdicts on the morning's own studies), acceptance, gate.
+    `sources` are counts by the names in SOURCES.
     """
 
     training: int
@@ -95,7 +104,11 @@ class Labels:
 
 @dataclass(frozen=True)
 class Story:
-    """One play."""
+    """One play.
+
+    `problems` is what does not hold, `before_opened` how many of how many readable studies were triaged before they were opened,
+    `served_before` the version that spoke before the morning began (0: none), `lasted` when the last study was signed.
+    """
 
     source: str
     seed: int
@@ -106,6 +119,8 @@ class Story:
     prevalence: float
     figures: Figures
     problems: tuple[str, ...]
+    before_opened: tuple[int, int]
+    served_before: int
     lasted: float
     waited: tuple[Waited, ...]
     studies: tuple[Study, ...]

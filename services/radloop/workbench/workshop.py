@@ -69,7 +69,7 @@ def first_package(
     return publish(assemble(learned, to_bytes(snapshot), exported.read_bytes(), base), out)
 
 
-def scored_by_chance(
+def scored_on_random(
     embeddings: Singles, labels: Truths, patient_keys: Sequence[str], measured: Singles,
 ) -> Floats:
     """Return the mean member logits [M] that heads give to `measured` [M, D] when trained on these labels [N] instead of chosen ones.

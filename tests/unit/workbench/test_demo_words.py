@@ -7,11 +7,10 @@ import pytest
 
 from radloop.retraining.adapters.plan import load_plan
 from radloop.workbench import demo
-from radloop.workbench.demonstration import introduction
 from radloop.workbench.hospital.cohort import FULL_POOL, draw, sizes
 from radloop.workbench.hospital.sources import Phantoms
 from radloop.workbench.hospital.tempo import Tempo
-from radloop.workbench.playing import Wanted
+from radloop.workbench.wanted import Wanted, introduction
 
 
 def test_the_demo_says_whom_it_asks_and_what_the_others_are_for() -> None:

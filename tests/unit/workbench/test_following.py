@@ -23,17 +23,24 @@ def answers(anchoring: float, audit: int = 15) -> list[Given]:
 
 
 def test_readers_that_always_follow_are_seen_and_said() -> None:
-    """All wrong answers that were shown come back, hardly any that was hidden."""
+    """All wrong answers that were shown come back; with the AI hidden these readers seldom err."""
     told = following(answers(1.0), TRUTH)
     assert told.shown[0] == told.shown[1] > 30
-    assert told.chance < 0.05
+    assert told.hidden[1] == 15
+    assert told.p_value < 0.001
     assert told.words.startswith("readers follow the model: 34 of 34")
+
+
+def test_they_are_seen_also_where_the_model_is_seldom_wrong() -> None:
+    """A few wrong answers that were shown are enough: the audit slice is held against them as a whole."""
+    some = [one for place, one in enumerate(answers(1.0)) if one.hidden or place % 4 == 0]
+    assert following(some, TRUTH).words.startswith("readers follow the model")
 
 
 def test_readers_of_their_own_mind_are_not_accused() -> None:
     """Their own errors are no following."""
     told = following(answers(0.0), TRUTH)
-    assert told.chance > 0.05
+    assert told.p_value > 0.05
     assert told.words.startswith("no proof")
 
 
@@ -48,9 +55,9 @@ def test_answers_to_no_request_do_not_count() -> None:
     assert following(own, TRUTH).shown == (0, 0)
 
 
-@pytest.mark.parametrize(("one", "other", "chance"), [
+@pytest.mark.parametrize(("one", "other", "p_value"), [
     ((3, 3), (0, 3), 0.05), ((8, 10), (1, 10), 0.0027), ((1, 2), (1, 2), 5 / 6), ((0, 0), (0, 0), 1.0),
 ])
-def test_the_test_is_fishers(one: tuple[int, int], other: tuple[int, int], chance: float) -> None:
+def test_the_test_is_fishers(one: tuple[int, int], other: tuple[int, int], p_value: float) -> None:
     """One-sided, as in scipy.stats.fisher_exact(alternative='greater')."""
-    assert exceeds(one, other) == pytest.approx(chance, abs=2e-4)
+    assert exceeds(one, other) == pytest.approx(p_value, abs=2e-4)

@@ -13,7 +13,6 @@ from radloop.workbench.hospital.irregular import STUDIES
 from radloop.workbench.hospital.morning import Told
 from radloop.workbench.hospital.orders import book
 from radloop.workbench.hospital.patients import children
-from radloop.workbench.hospital.reading_room import Given
 from radloop.workbench.hospital.shift import Turn
 from radloop.workbench.hospital.watch import Seen
 
@@ -23,25 +22,24 @@ SAME = {"MSA-1": "AA", "MSA-2": "O1"}
 
 
 def turn(accession: str, opened: float, urgency: str = "routine") -> Turn:
-    given = Given("r", accession, "c", "accept", "absent", "", False, "absent", False, 200)
-    return Turn("r", accession, urgency, opened - 1, opened, opened + 250, opened + 251, given)
+    return Turn("r", accession, urgency, opened - 1, opened, opened + 250)
 
 
 OURS = turn(ORDER.accession, 1000, "stat")
 READ = Played("c", predicted=True, closed_first=False, taken_back=False, reports=("partial",))
 UNREAD = replace(READ, predicted=False, reports=(), reason="no version read it")
-ONE = Seen(version=2, revision=1, standing="signed")
+ONE = Seen(version=2, revision=1, read_revision=1, standing="signed")
 GOOD: dict[str, Known] = {
     kind: Known(Entry(ORDER, "morning", "i", kind), (played,), seen, OURS, raised=900.0, answers=(SAME, SAME))
     for kind, played, seen in (
         ("image-before-order", READ, replace(ONE, was_unmatched=True)),
         ("raised-to-stat", READ, replace(ONE, urgency="stat")),
-        ("late-second-image", READ, replace(ONE, revision=2)),
+        ("late-second-image", READ, replace(ONE, revision=2, read_revision=2)),
         ("lateral-view", UNREAD, Seen(unread="ViewPosition is LL")),
         ("adult", UNREAD, Seen(unread="PatientAge is outside 0 to 18 years")),
         ("unreadable-image", UNREAD, Seen(unread="cannot be decoded")),
         ("wrong-patient", replace(READ, reports=(), matched=False), Seen(version=2, unmatched=True, was_unmatched=True)),
-        ("update-between", READ, replace(ONE, name="Newname, Ada")),
+        ("update-between", READ, replace(ONE, name="Winter, Ada")),
         ("resent-message", READ, ONE),
         ("object-twice", READ, ONE),
     )
@@ -76,6 +74,7 @@ def test_a_study_nobody_knows_is_not(kind: str) -> None:
     ("raised-to-stat", {"turn": None}),
     ("raised-to-stat", {"seen": ONE}),
     ("late-second-image", {"seen": ONE}),
+    ("late-second-image", {"seen": replace(ONE, revision=2, read_revision=1)}),
     ("late-second-image", {"played": (replace(READ, reports=("partial", "partial")),)}),
     ("lateral-view", {"seen": ONE}),
     ("lateral-view", {"played": (READ,)}),
@@ -96,9 +95,9 @@ def test_any_other_end_is_not(kind: str, wrong: dict[str, object]) -> None:
 
 
 def test_others_opened_before_a_raised_study_are_counted_once_the_list_can_know() -> None:
-    """What was opened within two minutes of the message had been taken already; a STAT may pass."""
-    told = Told(raised={ORDER.accession: 500.0})
-    turns = (turn("A", 550), turn("B", 700, "stat"), turn("C", 700), OURS, turn("D", 1200))
+    """What was opened before the technologist let it go, or within two minutes of that, had been taken already; a STAT may pass."""
+    told = Told(raised={ORDER.accession: 500.0}, complete={ORDER.accession: 400.0})
+    turns = (turn("A", 700), turn("B", 900, "stat"), turn("C", 900), OURS, turn("D", 1200))
     entry = Entry(ORDER, "morning", "i", "raised-to-stat")
     assert known_of(entry, (READ,), ONE, told, turns).before == 1
 
@@ -122,7 +121,8 @@ def test_a_ris_that_refused_nothing_was_not_played_without_lifts_and_is_wrong_wi
 
 def test_an_absent_ehr_loses_nothing() -> None:
     """And an EHR that is not ours is not switched off."""
-    assert of_the_ehr((10.0, 40.0), 0, 0, 0).as_expected
+    assert of_the_ehr((10.0, 40.0), 3, 0, 0, 0).as_expected
     for wrong in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
-        assert not of_the_ehr((10.0, 40.0), *wrong).as_expected
-    assert not of_the_ehr(None, 0, 0, 0).played
+        assert not of_the_ehr((10.0, 40.0), 3, *wrong).as_expected
+    assert not of_the_ehr((10.0, 40.0), 0, 0, 0, 0).played, "nothing was due, so nothing was shown"
+    assert not of_the_ehr(None, 3, 0, 0, 0).played

@@ -62,7 +62,7 @@ def test_figures_that_hold_fail_nothing() -> None:
     [
         ("reports_lost", 1.0), ("reports_twice", 1.0), ("unexplained", 1.0), ("reports_in_ehr", 59.0), ("labels_asked", 99.0),
         ("priority_changes", 4.0), ("model_versions_released", 0.0), ("auc_gain", 0.004), ("auc_gain", float("nan")),
-        ("before_opened_share", 0.94),
+        ("before_opened_share", 0.94), ("before_opened_share", None), ("read_by_model", 0.0),
     ],
 )
 def test_each_check_bites(name: str, value: float) -> None:

@@ -15,7 +15,7 @@ from radloop.kit.errors import Permanent, Transient
 from radloop.workbench.hospital.books import Entry
 from radloop.workbench.hospital.irregular import STUDIES
 from radloop.workbench.hospital.messages import Envelope, read
-from radloop.workbench.hospital.morning import MARRIED_NAME, Lines, Morning, Pictures
+from radloop.workbench.hospital.morning import NEW_NAME, Lines, Morning, Pictures
 from radloop.workbench.hospital.objects import Look, dx
 from radloop.workbench.hospital.orders import Order, book
 from radloop.workbench.hospital.patients import children
@@ -114,7 +114,7 @@ def played(port: int, line: Line, chart: Chart) -> Morning:
     looks = {entry.order.accession: Look(compressed=place % 3 == 0) for place, entry in enumerate(ENTRIES)}
     with Modality("127.0.0.1", port, called="ARCHIVE") as modality:
         lines = Lines(line, modality, chart, Envelope())
-        morning = Morning(lines, Pictures(Grey(), looks, PEOPLE[13]), SystemClock(), Day(Tempo(600), began=-1e9))
+        morning = Morning(lines, Pictures(Grey(), looks, PEOPLE[13]), SystemClock(), Day(Tempo(240), began=-1e9))
         morning.play(plan(4, ENTRIES, 2))
     return morning
 
@@ -147,7 +147,7 @@ def test_each_irregularity_leaves_the_hospital_as_it_is_described(archive: Archi
     assert len({one["MSH-10"] for one in line.of(resent)}) == 1
     assert len(line.of(resent)) == len(told.answers[resent.accession]) == 2
     update = [one for one in line.of(OF["update-between"]) if one["MSH-9"].startswith("ADT^A08")]
-    assert [one["PID-5"].split("^")[0] for one in update] == [MARRIED_NAME]
+    assert [one["PID-5"].split("^")[0] for one in update] == [NEW_NAME]
     assert (count[OF["late-second-image"].accession], len(objects[OF["late-second-image"].accession])) == (2, 2)
     assert (count[OF["object-twice"].accession], len(objects[OF["object-twice"].accession])) == (2, 1)
     strangers = {patient for accession, _, patient, _ in stored if accession == OF["wrong-patient"].accession}

@@ -7,7 +7,7 @@ from radloop.workbench.hospital.watch import Seen
 from radloop.workbench.reckoning import group_of
 
 MORNING = (
-    Waited("a", POINTED_OUT, 10, 40, lifted=True), Waited("b", MISSED, 44, 40), Waited("c", UNREAD, 20, 20), Waited("d", NEGATIVE, 60, 50),
+    Waited("a", POINTED_OUT, 10, 40), Waited("b", MISSED, 44, 40), Waited("c", UNREAD, 20, 20), Waited("d", NEGATIVE, 60, 50),
 )
 
 

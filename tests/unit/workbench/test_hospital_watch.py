@@ -110,3 +110,15 @@ def test_rejections_are_timed_but_for_those_of_an_absence() -> None:
     look.withdrawn["c"] = 40.0
     assert look.late(5.0, (0.0, 0.0)) == 1
     assert look.late(5.0, (given - 1, given + 1)) == 0
+
+
+def test_a_rejected_case_of_which_nothing_was_published_is_not_waited_for() -> None:
+    """An unmatched study has no report to withdraw; one whose report still stands is waited for."""
+    look = watch(Page(), status="")
+    look.reject("c")
+    look._look()
+    assert look.waiting() == 0
+    stands = watch(Page(), status="partial")
+    stands.reject("c")
+    stands._look()
+    assert stands.waiting() == 1

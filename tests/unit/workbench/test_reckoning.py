@@ -4,7 +4,7 @@ from dataclasses import replace
 from io import StringIO
 
 from radloop.workbench.grpc import Cycle
-from radloop.workbench.reckoning import Said
+from radloop.workbench.cycles import Said
 from radloop.workbench.telling import Teller
 
 CYCLE = Cycle(

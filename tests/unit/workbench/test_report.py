@@ -33,14 +33,15 @@ FIGURES: dict[str, float | None] = {
 }
 STORY = Story(
     source="phantoms", seed=7, speed=60, ordinary=60, ai=True, anchoring=0.2, prevalence=0.2, figures=FIGURES, problems=(),
+    before_opened=(44, 45), served_before=0,
     lasted=11_000, waited=tuple(
-        Waited(one.accession, one.group, 20 + 3 * place, 25 + 3 * place, one.lifted) for place, one in enumerate(STUDIES)
+        Waited(one.accession, one.group, 20 + 3 * place, 25 + 3 * place) for place, one in enumerate(STUDIES)
     ),
     studies=STUDIES, speaks=((2, 700.0), (3, 9000.0)), away=(2000.0, 3800.0),
     became=tuple(Became(kind.kind, as_expected=True, words="well", accession="A1") for kind in KINDS),
     learning=Learning(
         (Point("first model", 20, Interval(0.7, 0.65, 0.75)), Point("version 2", 95, Interval(0.93, 0.9, 0.95)),
-         Point("random labels", 95, Interval(0.9, 0.86, 0.93), chance=True)),
+         Point("random labels", 95, Interval(0.9, 0.86, 0.93), random=True)),
         Interval(0.23, 0.18, 0.27), Interval(0.03, -0.01, 0.06), 216, 312,
     ),
     labels=Labels(175, 1027, {"seed": 20, "chosen": 85, "audit": 15, "live": 67, "acceptance": 200, "gate": 640}),
@@ -118,11 +119,27 @@ def test_the_moment_of_the_first_release_is_on_the_page_and_in_the_summary() -> 
 def test_page_and_summary_tell_the_same_figures() -> None:
     """Both come from the story."""
     text, lines = page(STORY), "\n".join(summary(STORY))
-    for number in ("175", "1027", "+0.230", "no proof that readers follow the model"):
+    for number in ("44 of", "175", "1027", "+0.230", "no proof that readers follow the model"):
         assert number in text
         assert number in lines
     assert "13 of 13" in text
     assert "13 of 13" in lines
+
+
+def test_a_version_that_was_there_before_is_not_said_to_have_been_in_shadow() -> None:
+    """And the page warns of what it may have seen."""
+    there = replace(STORY, served_before=2)
+    assert "Version 2 served when the morning began" in page(there)
+    assert "other names" in page(there)
+    assert any("version 2 served when the morning began" in line for line in summary(there))
+    assert not any("shadow until" in line for line in summary(there))
+
+
+def test_where_nothing_could_be_read_nothing_is_claimed() -> None:
+    """No share of none."""
+    none = replace(NO_AI, before_opened=(0, 0))
+    assert "before anybody opened" not in page(none)
+    assert not any(line.startswith("before opened") for line in summary(none))
 
 
 def test_what_does_not_hold_stands_on_top() -> None:

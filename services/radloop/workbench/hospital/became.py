@@ -1,19 +1,18 @@
 """What became of each irregularity, held against what is documented of it. Pure: what the far ends know is handed in."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from textwrap import shorten
 
 from radloop.workbench.hospital.books import Entry
 from radloop.workbench.hospital.figures import CURRENT, Played
 from radloop.workbench.hospital.irregular import Became
-from radloop.workbench.hospital.morning import MARRIED_NAME, Told
-from radloop.workbench.hospital.planning import MINUTE
-from radloop.workbench.hospital.shift import Turn
+from radloop.workbench.hospital.morning import NEW_NAME, Told
+from radloop.workbench.hospital.planning import CLEARED_AFTER, MINUTE
+from radloop.workbench.hospital.shift import STAT, Turn
 from radloop.workbench.hospital.tempo import o_clock
 from radloop.workbench.hospital.watch import Seen
 
-_STAT = "stat"
 _LONGEST = 120
 # From the clinician's message to the list that every reader looks at, in simulated seconds.
 _GRACE = 2 * MINUTE
@@ -54,8 +53,10 @@ def known_of(entry: Entry, played: tuple[Played, ...], seen: Seen, told: Told, t
     accession = entry.order.accession
     turn = next((one for one in turns if one.accession == accession), None)
     raised = told.raised.get(accession)
-    between = (raised + _GRACE, turn.opened) if raised is not None and turn is not None else (0.0, 0.0)
-    before = sum(one.urgency != _STAT and between[0] < one.opened < between[1] for one in turns)
+    between = (0.0, 0.0)
+    if raised is not None and turn is not None:  # a STAT too is opened only once the technologist has let it go
+        between = (max(raised + _GRACE, told.complete.get(accession, 0.0) + CLEARED_AFTER + _GRACE), turn.opened)
+    before = sum(one.urgency != STAT and between[0] < one.opened < between[1] for one in turns)
     return Known(entry, played, seen, turn, raised, before, tuple(told.answers.get(accession, ())), ai)
 
 
@@ -68,24 +69,26 @@ def became(known: Known) -> Became:
 def of_the_ris(refused: Sequence[str], seen: Mapping[str, Seen], lifts: int) -> Became:
     """Say what became of the priority changes that the RIS refused; `refused` are their cases."""
     if not refused:
-        return Became("ris-refuses", lifts == 0, "nothing was lifted, so there was nothing to refuse", played=lifts > 0)
+        words = "the RIS refused none of the lifts" if lifts else "nothing was lifted, so there was nothing to refuse"
+        return Became("ris-refuses", lifts == 0, words, played=lifts > 0)
     told = [case for case in refused if case in seen and seen[case].ris == "refused"]
     placed = [case for case in refused if case in seen and seen[case].lifted]
     good = len(told) == len(placed) == len(refused)
     return Became("ris-refuses", good, f"{len(refused)} refused; {len(told)} said so on the list, {len(placed)} kept their place")
 
 
-def of_the_ehr(away: tuple[float, float] | None, lost: int, twice: int, behind: int) -> Became:
-    """Say what became of the reports that were due while the EHR was away; `behind` are those still waiting at the end."""
+def of_the_ehr(away: tuple[float, float] | None, due: int, lost: int, twice: int, behind: int) -> Became:
+    """Say what became of what was due at the EHR while it was away: `due` studies were read or taken back meanwhile.
+
+    `behind` are the messages that still wait at the end.
+    """
     if away is None:
         return Became("ehr-away", as_expected=True, words="not played: this EHR is not the simulated hospital's own", played=False)
-    span = f"away from {o_clock(away[0])} to {o_clock(away[1])}"
-    return Became("ehr-away", not (lost or twice or behind), f"{span}; afterwards {lost} lost, {twice} twice, {behind} still waiting")
-
-
-def without(became: Became, why: str) -> Became:
-    """Return it as not played, with the reason."""
-    return replace(became, played=False, words=why)
+    span = f"away from {o_clock(away[0])} to {o_clock(away[1])} on the simulated clock"
+    if not due:
+        return Became("ehr-away", as_expected=True, words=f"{span}; nothing was due meanwhile", played=False)
+    words = f"{span}; {due} studies were read meanwhile; afterwards {lost} lost, {twice} twice, {behind} still waiting"
+    return Became("ehr-away", not (lost or twice or behind), words)
 
 
 def _joined(known: Known) -> tuple[bool, str]:
@@ -103,13 +106,15 @@ def _cancelled(known: Known) -> tuple[bool, str]:
 def _raised(known: Known) -> tuple[bool, str]:
     if known.raised is None or known.turn is None:
         return False, "never raised, or never read"
-    good = known.seen.urgency == _STAT and not known.before and known.one_report
+    good = known.seen.urgency == STAT and not known.before and known.one_report
     after = (known.turn.opened - known.raised) / MINUTE
     return good, f"{known.seen.urgency} on the list, opened {after:.0f} min later, {known.before} others before it"
 
 
 def _second(known: Known) -> tuple[bool, str]:
-    return known.seen.revision == 2 and known.one_report, f"revision {known.seen.revision}, {_reports(known)}"
+    seen = known.seen
+    again = not seen.version or seen.read_revision == seen.revision
+    return seen.revision == 2 and again and known.one_report, f"revision {seen.revision}, {_flag(again)} read again, {_reports(known)}"
 
 
 def _unread(known: Known) -> tuple[bool, str]:
@@ -126,7 +131,7 @@ def _apart(known: Known) -> tuple[bool, str]:
 
 
 def _renamed(known: Known) -> tuple[bool, str]:
-    new = known.seen.name.startswith(MARRIED_NAME)
+    new = known.seen.name.startswith(NEW_NAME)
     return new and known.one_report, f"{_flag(new)} under the new name, {_reports(known)}"
 
 

@@ -37,10 +37,6 @@ class Books:
     morning: tuple[Entry, ...]
     truth: Mapping[str, bool] = field(repr=False)
 
-    def images(self) -> dict[str, str]:
-        """Return the image of each accession number."""
-        return {entry.order.accession: entry.image for entry in (*self.earlier, *self.morning)}
-
 
 def enrol(seed: int, cohort: Cohort, now: datetime, play: int = 0) -> Books:
     """Give everybody a name, a record number and an order; earlier studies of all parts are numbered mixed, in one row.

@@ -5,6 +5,7 @@ pool (where answers are asked), gate (decides every release), morning (played li
 not as they should be). The test split only reports.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from radloop.workbench.hospital.irregular import STUDIES
 from radloop.workbench.hospital.sources import Candidate, Source
 
 FULL_POOL = 800
+_EACH_CLASS = 25
 PARTS = ("seeds", "acceptance", "pool", "gate", "morning", "irregular", "test")
 
 
@@ -42,8 +44,10 @@ def sizes(studies: int, pool: int, prevalence: float = 0.2) -> Sizes:
     if not 0 < prevalence < 1:
         raise Misconfigured("--prevalence is a share between 0 and 1: .2 means that one study in five shows the finding")
     share = min(1.0, pool / FULL_POOL)
+    # Every version is calibrated on at least 20 signed cases of each class; some reports are wrong.
+    enough = math.ceil(_EACH_CLASS / min(prevalence, 1 - prevalence))
     return Sizes(
-        acceptance=max(125, round(200 * share)),
+        acceptance=max(125, enough, round(200 * share)),
         pool=pool,
         gate_negatives=max(130, round(200 * share)),
         morning=studies,

@@ -43,18 +43,18 @@ class Published:
 class Server:
     """A running sekmet: its process, and the address of its FHIR base."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        """Nothing runs yet; `port` is on loopback."""
-        self.base_url = f"http://127.0.0.1:{port}/fhir"
-        self._folder, self._port = folder, port
+    def __init__(self, folder: Path, port: int, host: str = "127.0.0.1") -> None:
+        """Nothing runs yet; others find it under this host and port."""
+        self.base_url = f"http://{host}:{port}/fhir"
+        self._folder, self._port, self._host = folder, port, host
         self._pid_file = folder / "pid"
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def start(cls, folder: Path, port: int = 0) -> Self:
-        """Start on loopback with its state in a folder and wait until it answers. Raises TimeoutError, OSError."""
+    def start(cls, folder: Path, port: int = 0, host: str = "127.0.0.1") -> Self:
+        """Start with its state in a folder and wait until it answers. Raises TimeoutError, OSError."""
         folder.mkdir(parents=True, exist_ok=True)
-        server = cls(folder, port or _free_port())
+        server = cls(folder, port or _free_port(), host)
         server.start_again()
         return server
 
@@ -68,12 +68,12 @@ class Server:
         folder = self._folder
         settings = folder / "settings.yaml"
         settings.write_text(yaml.safe_dump({
-            "base_url": self.base_url, "host": "127.0.0.1", "port": self._port, "data_dir": str(folder / "data"),
+            "base_url": self.base_url, "host": self._host, "port": self._port, "data_dir": str(folder / "data"),
             "own_private_key_path": str(folder / "private.pem"), "log_inbound": False,
             "simulator": {"enabled": False, "auto": []},
         }))
         command = [str(Path(sys.executable).with_name("sekmet")), "serve", "--config", str(settings),
-                   "--host", "127.0.0.1", "--port", str(self._port)]
+                   "--host", self._host, "--port", str(self._port)]
         with (folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,

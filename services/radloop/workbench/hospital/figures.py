@@ -53,6 +53,8 @@ class Required:
     releases: int | None = 1
     auc_gain: float | None = 0.005
     before_opened_share: float | None = 0.95
+    read_by_model: int | None = 1
+    irregularities: int | None = 13
 
 
 def count(played: Sequence[Played], reports_elsewhere: int) -> Counted:
@@ -90,16 +92,22 @@ def failures(figures: Mapping[str, float | None], required: Required, problems: 
     if figures["irregularities_as_expected"] != figures["irregularities"]:
         wrong.append(f"{figures['irregularities_as_expected']:g} of {figures['irregularities']:g} irregularities ended as documented")
     wrong += [
-        f"{name} is {figures[name]:g}, less than {least:g}"
+        f"{name} is {_said(figures[name])}, less than {least:g}"
         for name, least in (
             ("priority_changes", required.priority_changes),
             ("model_versions_released", required.releases),
             ("auc_gain", required.auc_gain),
             ("before_opened_share", required.before_opened_share),
+            ("read_by_model", required.read_by_model),
+            ("irregularities", required.irregularities),
         )
         if least is not None and not (figures[name] or 0.0) >= least
     ]
     return [*wrong, *problems]
+
+
+def _said(value: float | None) -> str:
+    return "of none" if value is None else f"{value:g}"
 
 
 _NONE = ("reports_lost", "reports_twice", "unexplained")

@@ -20,14 +20,14 @@ class Irregularity:
 
 
 KINDS: Final = (
-    Irregularity("image-before-order", "the images come two minutes before their order",
+    Irregularity("image-before-order", "the images come a minute before their order",
                  "shown as unmatched, then joined to the order: one case, one report"),
     Irregularity("cancel-after-images", "the order is cancelled after the images",
                  "off the list, and no current report"),
     Irregularity("raised-to-stat", "the clinician raises a routine order to STAT",
                  "read before everything that is not STAT"),
     Irregularity("late-second-image", "a second image comes after the study was complete",
-                 "a second revision, read again; one report"),
+                 "a second revision, read again by the same version; one report"),
     Irregularity("lateral-view", "a lateral view, which the model does not read",
                  "no version reads it, the list says why, a radiologist does; no report of ours"),
     Irregularity("adult", "a patient whom the children's model must not read",
@@ -41,10 +41,10 @@ KINDS: Final = (
     Irregularity("object-twice", "the image is stored twice",
                  "one revision, one report"),
     Irregularity("unreadable-image", "pixels that nobody can decode",
-                 "stored, the list says that no version could read it; no report of ours"),
+                 "stored, the list says that no version could read it, a radiologist signs that nothing can be said; no report of ours"),
     Irregularity("ris-refuses", "the RIS answers a priority change with UX",
                  "the list says so; the case keeps its place, the RIS its priority", study=False),
-    Irregularity("ehr-away", "the EHR is away for half a minute",
+    Irregularity("ehr-away", "the EHR is away for half a minute of real time",
                  "what was due goes out when it is back: nothing lost, nothing twice", study=False),
 )
 STUDIES: Final[tuple[Kind, ...]] = tuple(one.kind for one in KINDS if one.study)

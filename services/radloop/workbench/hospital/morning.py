@@ -1,6 +1,7 @@
 """A morning, played: orders, images and what goes wrong with them leave the hospital at their planned times."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -19,7 +20,9 @@ from radloop.workbench.hospital.sender import MllpLine, Modality
 from radloop.workbench.hospital.sources import Source
 from radloop.workbench.hospital.tempo import Day
 
-MARRIED_NAME = "Newname"
+NEW_NAME = "Winter"
+"""The family name that the patient of the A08 goes by afterwards, in every system."""
+_AHEAD = 3  # images that are being made while the ones before them are sent
 
 
 class Chart(Protocol):
@@ -54,7 +57,7 @@ class Pictures:
 
     def of(self, entry: Entry, taken: datetime, number: int = 1) -> FileDataset:
         """Return one image of a study as it leaves the modality."""
-        order, look = entry.order, self.looks[entry.order.accession]
+        order, look = renamed(entry), self.looks[entry.order.accession]
         if entry.irregular == "wrong-patient":
             order = replace(order, patient=self.stranger, study_uid=f"{order.study_uid}1"[:64])
         if entry.irregular == "unreadable-image":
@@ -67,8 +70,8 @@ class Pictures:
 class Told:
     """What the hospital keeps of its own morning: real instants, simulated seconds, and answers, by accession number.
 
-    `stored` when the first image of a study was accepted, `last_image` when its last was, `complete` the former in simulated
-    seconds; `cancelled` and `raised` in simulated seconds too; `answers` what the HL7 door said to a message and to its repeat.
+    `stored` when the images of a study were accepted, `complete` the same in simulated seconds; `cancelled` and `raised` in simulated
+    seconds too; `answers` what the HL7 door said to an order and to its repeat.
     """
 
     stored: dict[str, datetime] = field(default_factory=dict)
@@ -76,6 +79,13 @@ class Told:
     cancelled: dict[str, float] = field(default_factory=dict)
     raised: dict[str, float] = field(default_factory=dict)
     answers: dict[str, list[Mapping[str, str]]] = field(default_factory=dict)
+
+
+def renamed(entry: Entry) -> Order:
+    """Return an order with its patient as everybody knows them once the A08 has come."""
+    if entry.irregular != "update-between":
+        return entry.order
+    return replace(entry.order, patient=replace(entry.order.patient, family=NEW_NAME))
 
 
 class Morning:
@@ -89,24 +99,37 @@ class Morning:
 
     def play(self, steps: Sequence[Step]) -> None:
         """Play to the end, or until the day is over; raise Transient or Permanent where a line refuses."""
-        for step in steps:
-            if not self._day.wait(step.after):
-                return
-            self._do(step)
+        with ThreadPoolExecutor(1, thread_name_prefix="modality") as modality:
+            pictured = [step for step in steps if step.what in {"images", "second-image"}]
+            made: dict[Step, Future[FileDataset]] = {}
+            for step in steps:
+                # A large image takes a while to make, above all a compressed one: nobody's cancel shall wait for it.
+                for coming in [one for one in pictured if one not in made][: max(0, _AHEAD - len(made))]:
+                    made[coming] = modality.submit(self._picture, coming)
+                if not self._day.wait(step.after):
+                    modality.shutdown(wait=False, cancel_futures=True)
+                    return
+                image = made.pop(step).result() if step in made else None
+                if image is not None:
+                    pictured.remove(step)
+                self._do(step, image)
 
-    def _do(self, step: Step) -> None:
+    def _picture(self, step: Step) -> FileDataset:
+        return self._pictures.of(step.entry, self._clock.now(), number=2 if step.what == "second-image" else 1)
+
+    def _do(self, step: Step, image: FileDataset | None) -> None:
         entry, order = step.entry, step.entry.order
         if step.what in {"order", "order-again"}:
             self._order(entry)
-        elif step.what == "images":
-            self._images(entry)
+        elif step.what == "images" and image is not None:
+            self._images(entry, image)
         elif step.what == "images-again":
             self._lines.modality.store(self._sent[order.accession])
-        elif step.what == "second-image":
-            self._lines.modality.store(self._pictures.of(entry, self._clock.now(), number=2))
+        elif step.what == "second-image" and image is not None:
+            self._lines.modality.store(image)
         elif step.what == "update":
-            child = replace(order.patient, family=MARRIED_NAME)
-            self._lines.hl7.must(update_message(child, f"U{order.placer}", self._clock.now(), self._lines.envelope))
+            message = update_message(renamed(entry).patient, f"U{order.placer}", self._clock.now(), self._lines.envelope)
+            self._lines.hl7.must(message)
         elif step.what == "cancel":
             self.told.cancelled[order.accession] = self._day.now()
             self._lines.hl7.must(order_message(order, f"C{order.placer}", self._clock.now(), self._lines.envelope, "CA"))
@@ -126,9 +149,8 @@ class Morning:
             raise Permanent(f"an order was refused: {answer.get('MSA-1')} {answer.get('MSA-3', '')}")
         self.told.answers.setdefault(order.accession, []).append(answer)
 
-    def _images(self, entry: Entry) -> None:
+    def _images(self, entry: Entry, image: FileDataset) -> None:
         order = entry.order
-        image = self._pictures.of(entry, self._clock.now())
         if entry.irregular != "wrong-patient":
             self._lines.chart.file_study(order)
         self._lines.modality.store(image)

@@ -4,11 +4,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 from queue import Queue
-from typing import Protocol
 
 import httpx
 
+from radloop.kit.errors import Permanent
 from radloop.workbench.hospital.ehr import Server
+from radloop.workbench.hospital.morning import Chart
 from radloop.workbench.hospital.orders import Order
 from radloop.workbench.hospital.tempo import Day
 
@@ -18,26 +19,14 @@ BACK_OFF = 35.0
 _AGAIN = 0.2
 
 
-class Filing(Protocol):
-    """What the hospital puts into its own EHR."""
-
-    def file_order(self, order: Order) -> None:
-        """Put in the patient and the ServiceRequest."""
-        ...
-
-    def file_study(self, order: Order) -> None:
-        """Put in the ImagingStudy."""
-        ...
-
-
 class Clerk:
     """Files what happens in the hospital's own EHR, in order, as soon as it is there; nobody waits for it."""
 
-    def __init__(self, chart: Filing) -> None:
+    def __init__(self, chart: Chart) -> None:
         self._chart = chart
         self._due: Queue[tuple[str, Order]] = Queue()
         self._stop = threading.Event()
-        self._failed: list[httpx.HTTPStatusError] = []
+        self._refused: list[str] = []
         self._thread = threading.Thread(target=self._run, name="clerk", daemon=True)
         self._thread.start()
 
@@ -50,9 +39,9 @@ class Clerk:
         self._due.put(("study", order))
 
     def settled(self) -> bool:
-        """Say whether everything is filed; raise httpx.HTTPStatusError where the EHR refused something."""
-        if self._failed:
-            raise self._failed[0]
+        """Say whether everything is filed; raise Permanent where the EHR refused something."""
+        if self._refused:
+            raise Permanent(f"the hospital's own EHR refused what was filed in it: {self._refused[0]}")
         return self._due.unfinished_tasks == 0
 
     def stop(self) -> None:
@@ -69,7 +58,7 @@ class Clerk:
                     self._chart.file_order(order) if what == "order" else self._chart.file_study(order)
                     break
                 except httpx.HTTPStatusError as refused:
-                    self._failed.append(refused)
+                    self._refused.append(f"{refused.response.status_code}")
                     break
                 except httpx.TransportError:
                     self._stop.wait(_AGAIN)
@@ -89,7 +78,7 @@ class Outage:
     away: float | None = None
     back: float | None = None
     span: tuple[float, float] = (0.0, 0.0)
-    failed: list[OSError] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -102,7 +91,7 @@ class Outage:
         if self._thread is not None:
             self._thread.join()
         if self.failed:
-            raise self.failed[0]
+            raise Permanent(f"the hospital's own EHR did not come back: {self.failed[0]}")
 
     def _run(self) -> None:
         if not self.day.wait(self.at):
@@ -110,10 +99,11 @@ class Outage:
         began = time.monotonic()
         self.server.stop()
         self.away = self.day.now()
-        self.day.over.wait(self.seconds)
+        if self.day.over.wait(self.seconds):
+            return  # the play was ended: whoever ends it wants no EHR any more
         try:
             self.server.start_again()
         except OSError as wrong:  # TimeoutError is one of these
-            self.failed.append(wrong)
+            self.failed.append(str(wrong))
         self.back = self.day.now()
         self.span = (began - 1.0, time.monotonic() + BACK_OFF)

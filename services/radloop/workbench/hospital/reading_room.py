@@ -121,7 +121,8 @@ class Desk:
     def answer(self, case: str, request: str = "", look: Callable[[float], object] | None = None) -> Given:
         """Open a case, look at it and say what is there; where the screen was replaced meanwhile, look again.
 
-        `look` waits while the reader looks (simulated seconds); without it the seconds are only stated, not spent.
+        `look` waits while the reader looks, until so many simulated seconds after the case was taken up; without it the seconds are
+        only stated, not spent.
         """
         screen = self._await_screen(case, request)
         accession = screen["accession"]

@@ -34,18 +34,30 @@ class Heard:
     embeddings: NDArray[np.float32]
 
 
-def area(scores: NDArray[np.float64], truth: NDArray[np.bool_], patients: Sequence[str], seed: int) -> Interval:
-    """Return the area under the ROC curve with its interval."""
-    drawn = aucs(scores, truth, resamples(patients, _REPLICATES, seed))
-    return _interval(auc(scores, truth), drawn)
+def area(scores: Sequence[NDArray[np.float64]], truth: NDArray[np.bool_], patients: Sequence[str], seed: int) -> Interval:
+    """Return the area under the ROC curve with its interval; of several versions their mean, over the same resampled patients."""
+    counts = resamples(patients, _REPLICATES, seed)
+    return _interval(_mean_auc(scores, truth), _replicates(scores, truth, counts))
 
 
 def gain(
-    before: NDArray[np.float64], after: NDArray[np.float64], truth: NDArray[np.bool_], patients: Sequence[str], seed: int,
+    before: Sequence[NDArray[np.float64]], after: NDArray[np.float64], truth: NDArray[np.bool_], patients: Sequence[str], seed: int,
 ) -> Interval:
-    """Return how much the area grew, with the interval of the paired difference: both versions on the same resampled patients."""
+    """Return by how much the area of `after` exceeds that of `before` (of several: their mean), with the interval of the difference.
+
+    It is paired: both sides are measured on the same resampled patients.
+    """
     counts = resamples(patients, _REPLICATES, seed)
-    return _interval(auc(after, truth) - auc(before, truth), aucs(after, truth, counts) - aucs(before, truth, counts))
+    drawn = aucs(after, truth, counts) - _replicates(before, truth, counts)
+    return _interval(auc(after, truth) - _mean_auc(before, truth), drawn)
+
+
+def _mean_auc(scores: Sequence[NDArray[np.float64]], truth: NDArray[np.bool_]) -> float:
+    return float(np.mean([auc(one, truth) for one in scores]))
+
+
+def _replicates(scores: Sequence[NDArray[np.float64]], truth: NDArray[np.bool_], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.mean([aucs(one, truth, counts) for one in scores], axis=0))
 
 
 def _interval(estimate: float, drawn: NDArray[np.float64]) -> Interval:

@@ -3,14 +3,16 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from radloop.kit.clock import Clock
-from radloop.kit.errors import Permanent, Transient
+from radloop.kit.errors import Transient
 from radloop.workbench.hospital.books import Entry
 from radloop.workbench.hospital.messages import Envelope, report_message
+from radloop.workbench.hospital.morning import renamed
 from radloop.workbench.hospital.orders import Order
 from radloop.workbench.hospital.planning import CLEARED_AFTER, HOUR, READERS_COME_AFTER
 from radloop.workbench.hospital.reading_room import Desk, Given, ReadingRoom
@@ -18,26 +20,27 @@ from radloop.workbench.hospital.sender import MllpLine
 from radloop.workbench.hospital.tempo import Day
 
 REVIEWS_PER_HOUR = 6
+STAT = "stat"
+UNNOTICED = 0.3
+"""Real seconds for which the platform may keep a reader without costing them time: they click while they think."""
+_CLICKS = 0.15  # real seconds before the end of a reading at which the verdict is given, so that the report is signed in time
 _LOOK_AGAIN = 0.2  # real seconds: nothing on the list may be opened yet
-_STAT = "stat"
 
 
 @dataclass(frozen=True)
 class Turn:
     """One case read from the list; all instants in simulated seconds since the morning began.
 
-    `free` when the reader came to the list, `opened`, `signed` (None: there was no order to sign for), and `done` when the
-    reader came back to the list, questions answered in between included.
+    `taken` when the reader turned to the case, `opened` when it was on the screen, `signed` when the report was acknowledged (None:
+    there was no order to sign for).
     """
 
     reader: str
     accession: str
     urgency: str
-    free: float
+    taken: float
     opened: float
     signed: float | None
-    done: float
-    given: Given
 
 
 class Questions:
@@ -58,6 +61,11 @@ class Questions:
         """Return the next one, None where none waits."""
         with self._lock:
             return self._waiting.pop(0) if self._waiting else None
+
+    def give_back(self, question: tuple[str, str]) -> None:
+        """Put one back that could not be answered."""
+        with self._lock:
+            self._waiting.insert(0, question)
 
     def answered(self) -> None:
         """Count one as answered."""
@@ -89,25 +97,38 @@ class Place:
 
 
 class Shift:
-    """Readers at work, a thread each; `turns` and the desks keep what they did."""
+    """Readers at work, each in a thread of their own; `turns` and the desks keep what they did.
+
+    A reader's time is their own, drawn: they turn to the next case when the one before is done, and are done with it so many
+    seconds later, clicks included. Only what the platform keeps them waiting for beyond that costs them more.
+    """
 
     def __init__(self, desks: Sequence[Desk], place: Place, questions: Questions) -> None:
         self._place, self._questions, self._desks = place, questions, desks
         self._lock = threading.Lock()
         self._taken: set[str] = set()
+        self._hands = ThreadPoolExecutor(len(desks), thread_name_prefix="reader")
+        self._working: list[Future[None]] = []
         self.turns: list[Turn] = []
-        self.failed: list[Exception] = []
-        self._threads = [threading.Thread(target=self._work, args=(desk,), name=desk.reader.name, daemon=True) for desk in desks]
 
     def start(self) -> None:
         """Sit down when readers come."""
-        for thread in self._threads:
-            thread.start()
+        self._working = [self._hands.submit(self._work, desk) for desk in self._desks]
+
+    def check(self) -> None:
+        """Raise what made a reader stop."""
+        for working in self._working:
+            if working.done():
+                working.result()
 
     @property
     def over(self) -> bool:
-        """Say whether everything is read that will be, or somebody had to stop."""
-        return bool(self.failed) or not any(thread.is_alive() for thread in self._threads)
+        """Say whether everything is read that will be."""
+        return all(working.done() for working in self._working)
+
+    def stop(self) -> None:
+        """Wait for the readers; the day must be over."""
+        self._hands.shutdown(cancel_futures=True)
 
     def read(self) -> int:
         """Return how many studies have been read."""
@@ -115,28 +136,28 @@ class Shift:
             return len(self.turns)
 
     def _work(self, desk: Desk) -> None:
-        day, free, asks_from = self._place.day, READERS_COME_AFTER, READERS_COME_AFTER
+        day = self._place.day
         if not day.wait(READERS_COME_AFTER):
             return
-        try:
-            with self._place.page() as room, self._place.hl7() as hl7:
-                while not (day.over.is_set() or self.failed or (self._all_read() and not self._questions.left)):
-                    try:
-                        row, stat_waits = self._next(room)
-                        if row is not None:
-                            turn = self._take(desk, row, free, hl7)
-                            asks_from = self._between(desk, room, asks_from)
-                            free = day.now()
-                            self._keep(turn, free)
-                        elif not stat_waits and day.now() >= asks_from and self._answer(desk):
-                            asks_from = day.now() + HOUR / REVIEWS_PER_HOUR
-                            free = day.now()
-                        else:
-                            time.sleep(_LOOK_AGAIN)
-                    except Transient:
+        free = asks_from = READERS_COME_AFTER
+        with self._place.page() as room, self._place.hl7() as hl7:
+            while not (day.over.is_set() or (self._all_read() and not self._questions.left)):
+                try:
+                    row, stat_waits = self._next(room)
+                    if row is not None:
+                        free = self._read(desk, row, self._noticed(max(free, self._cleared_at(row))), hl7)
+                        stat_waits = self._stat_waits(self._rows(room))
+                    if day.now() >= asks_from and not stat_waits and (asked := self._answer(desk, self._noticed(free))) is not None:
+                        free, asks_from = asked, asked + HOUR / REVIEWS_PER_HOUR
+                    elif row is None:
                         time.sleep(_LOOK_AGAIN)
-        except (Permanent, KeyError, ValueError, OSError) as wrong:  # whoever waits for the shift is told
-            self.failed.append(wrong)
+                except Transient:
+                    time.sleep(_LOOK_AGAIN)
+
+    def _noticed(self, at: float) -> float:
+        """Return an instant, or the latest that a reader who is kept waiting would not notice having missed it by."""
+        day = self._place.day
+        return max(at, day.now() - day.tempo.simulated(UNNOTICED))
 
     def _all_read(self) -> bool:
         with self._lock:
@@ -146,64 +167,72 @@ class Shift:
     def _next(self, room: ReadingRoom) -> tuple[dict[str, Any] | None, bool]:
         """Take the first case that may be opened; say also whether a STAT waits that nobody has taken."""
         with self._lock:
-            rows = [
-                row for row in room.rows("reading")
-                if row["person"]["id"] in self._place.patients and row["case_id"] not in self._taken
-            ]
-            row = next((one for one in rows if self._cleared(one)), None)
+            rows = self._rows(room)
+            row = next((one for one in rows if self._cleared_at(one) <= self._place.day.now()), None)
             if row is not None:
                 self._taken.add(row["case_id"])
-            return row, any(one["urgency"] == _STAT for one in rows)
+            return row, self._stat_waits(rows)
 
-    def _cleared(self, row: Mapping[str, Any]) -> bool:
-        arrived = datetime.fromisoformat(str(row["arrived_at"]))
-        return (self._place.clock.now() - arrived).total_seconds() >= self._place.day.tempo.real(CLEARED_AFTER)
+    def _rows(self, room: ReadingRoom) -> list[dict[str, Any]]:
+        """Return our own cases on the list that nobody has taken, in its order."""
+        return [
+            row for row in room.rows("reading")
+            if row["person"]["id"] in self._place.patients and row["case_id"] not in self._taken
+        ]
 
-    def _take(self, desk: Desk, row: Mapping[str, Any], free: float, hl7: MllpLine) -> Turn:
+    def _stat_waits(self, rows: Sequence[Mapping[str, Any]]) -> bool:
+        return any(row["urgency"] == STAT for row in rows)
+
+    def _cleared_at(self, row: Mapping[str, Any]) -> float:
+        """Return when the technologist has let a case go, in simulated seconds."""
+        since = (self._place.clock.now() - datetime.fromisoformat(str(row["arrived_at"]))).total_seconds()
+        day = self._place.day
+        return day.now() - day.tempo.simulated(since) + CLEARED_AFTER
+
+    def _read(self, desk: Desk, row: Mapping[str, Any], taken: float, hl7: MllpLine) -> float:
+        """Read a case from when it was taken up, and sign; return when the reader is free again."""
+        day, opened = self._place.day, self._place.day.now()
+        at_hand = day.tempo.simulated(_CLICKS)
         try:
-            return self._read(desk, row, free, hl7)
+            given = desk.answer(
+                row["case_id"], str(row["request_id"]) if row["ai_hidden"] else "", lambda seconds: day.wait(taken + seconds - at_hand),
+            )
         except Transient:  # something was away: the case is for whoever comes to the list next
             with self._lock:
                 self._taken.discard(row["case_id"])
             raise
-
-    def _read(self, desk: Desk, row: Mapping[str, Any], free: float, hl7: MllpLine) -> Turn:
-        day = self._place.day
-        opened = day.now()
-        given = desk.answer(row["case_id"], str(row["request_id"]) if row["ai_hidden"] else "", day.rest)
         if given.kind == "reject":
             self._place.rejected(given.case_id)
         entry = self._place.entries.get(given.accession)
         signed = None
         if entry is not None and entry.irregular != "wrong-patient":
-            self._sign(hl7, entry.order, given)
+            self._sign(hl7, renamed(entry), given)
             signed = day.now()
-        return Turn(given.reader, given.accession, str(row["urgency"]), free, opened, signed, day.now(), given)
+        with self._lock:
+            self.turns.append(Turn(given.reader, given.accession, str(row["urgency"]), taken, opened, signed))
+        return self._noticed(taken + given.seconds)
 
     def _sign(self, hl7: MllpLine, order: Order, given: Given) -> None:
+        """Send the report; where nobody takes it, the same again: the case is read, and only its report is outstanding."""
         present = None if given.opinion == "cannot-say" else given.opinion == "present"
-        hl7.must(report_message(order, present, given.reader, f"S{order.placer}", self._place.clock.now(), Envelope()))
+        report = report_message(order, present, given.reader, f"S{order.placer}", self._place.clock.now(), Envelope())
+        while not self._place.day.over.is_set():
+            try:
+                hl7.must(report)
+            except Transient:
+                time.sleep(_LOOK_AGAIN)
+            else:
+                return
 
-    def _between(self, desk: Desk, room: ReadingRoom, asks_from: float) -> float:
-        """Answer a question between two cases, unless a STAT waits or it is too soon; return when the next may be asked."""
-        day = self._place.day
-        if day.now() < asks_from or not self._questions.left:
-            return asks_from
-        with self._lock:
-            taken = set(self._taken)
-        waiting = (row for row in room.rows("reading") if row["person"]["id"] in self._place.patients)
-        if any(row["urgency"] == _STAT and row["case_id"] not in taken for row in waiting):
-            return asks_from
-        return day.now() + HOUR / REVIEWS_PER_HOUR if self._answer(desk) else asks_from
-
-    def _answer(self, desk: Desk) -> bool:
+    def _answer(self, desk: Desk, taken: float) -> float | None:
+        """Answer the next question from when it was taken up; return when the reader is free again, None where none waits."""
         question = self._questions.take()
         if question is None:
-            return False
-        desk.answer(*question, self._place.day.rest)
+            return None
+        try:
+            given = desk.answer(*question, lambda seconds: self._place.day.wait(taken + seconds))
+        except Transient:
+            self._questions.give_back(question)
+            raise
         self._questions.answered()
-        return True
-
-    def _keep(self, turn: Turn, done: float) -> None:
-        with self._lock:
-            self.turns.append(replace(turn, done=done))
+        return self._noticed(taken + given.seconds)

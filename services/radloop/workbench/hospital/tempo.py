@@ -9,7 +9,7 @@ from datetime import timedelta
 from radloop.kit.errors import Misconfigured
 
 DEFAULT_SPEED = 60.0
-FASTEST = 600.0
+FASTEST = 240.0
 OPENS = timedelta(hours=7, minutes=30)
 """The time of day at which the simulated morning begins."""
 

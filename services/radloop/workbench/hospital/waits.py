@@ -24,7 +24,6 @@ class Waited:
     group: str
     minutes: float
     fifo: float
-    lifted: bool = False
 
 
 @dataclass(frozen=True)

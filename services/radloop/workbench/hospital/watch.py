@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -11,11 +12,11 @@ import httpx
 
 from radloop.kit.clock import Clock
 from radloop.kit.errors import RadloopError
+from radloop.workbench.hospital.figures import WITHDRAWN
 from radloop.workbench.hospital.tempo import Day
 
 _EVERY = 0.1
 _DONE_EVERY = 5
-WITHDRAWN = "entered-in-error"
 SPEAKS = frozenset({"production", "canary"})
 
 
@@ -50,6 +51,7 @@ class Seen:
     unmatched: bool = False
     unread: str = ""
     revision: int = 0
+    read_revision: int = 0
     name: str = ""
     urgency: str = ""
     standing: str = ""
@@ -66,22 +68,28 @@ class Watch:
         self._lock = threading.Lock()
         self._rejected: dict[str, float] = {}
         self._looks = 0
+        self._nothing_stands: set[str] = set()
         self.seen: dict[str, Seen] = {}
         self.speaks: list[tuple[int, float]] = []
         self.withdrawn: dict[str, float] = {}
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._hand = ThreadPoolExecutor(1, thread_name_prefix="watch")
+        self._looking: Future[None] | None = None
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread.start()
+        self._looking = self._hand.submit(self._run)
+
+    def check(self) -> None:
+        """Raise what made it stop looking."""
+        if self._looking is not None and self._looking.done():
+            self._looking.result()
 
     def stop(self) -> None:
         """Look a last time, and no more."""
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
-            self._looks = 0
-            self._look()
+        self._hand.shutdown()
+        self._looks = 0
+        self._look()
 
     def reject(self, case: str) -> None:
         """Look when the EHR says so."""
@@ -89,9 +97,9 @@ class Watch:
             self._rejected.setdefault(case, time.monotonic())
 
     def waiting(self) -> int:
-        """Return how many rejections the EHR has not heard of yet."""
+        """Return how many rejected cases have a report at the EHR that still stands; of some nothing was ever published."""
         with self._lock:
-            return len(self._rejected.keys() - self.withdrawn.keys())
+            return len(self._rejected.keys() - self.withdrawn.keys() - self._nothing_stands)
 
     def late(self, within: float, but: tuple[float, float]) -> int:
         """Count the rejections the EHR heard of later than so many seconds, but for those given in a span (monotonic instants)."""
@@ -125,7 +133,7 @@ class Watch:
         if row["model"]:
             if seen.triaged is None:
                 seen.triaged, seen.triaged_after = self._clock.now(), self._day.now()
-            seen.version = int(row["version"])
+            seen.version, seen.read_revision = int(row["version"]), int(row["revision"])
             for said in row["said"][:1]:
                 seen.answer, seen.unsure, seen.probability = str(said["answer"]), bool(said["unsure"]), float(said["probability"])
         seen.lifted = seen.lifted or row["move"] == "lifted"
@@ -145,6 +153,11 @@ class Watch:
         with self._lock:
             waiting = {case: since for case, since in self._rejected.items() if case not in self.withdrawn}
         for case, since in waiting.items():
-            if self._status(case) == WITHDRAWN:
-                with self._lock:
+            status = self._status(case)
+            with self._lock:
+                if status == WITHDRAWN:
                     self.withdrawn[case] = time.monotonic() - since
+                elif status:
+                    self._nothing_stands.discard(case)
+                else:
+                    self._nothing_stands.add(case)

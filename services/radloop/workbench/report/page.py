@@ -9,17 +9,9 @@ from radloop.workbench.hospital.irregular import named
 from radloop.workbench.hospital.tempo import o_clock
 from radloop.workbench.hospital.waits import table
 from radloop.workbench.report import plots
-from radloop.workbench.story import Story
+from radloop.workbench.story import SOURCES, Story
 
 _TEMPLATE = "report.html.j2"
-WHOSE = {
-    "seed": "the first model began with them; they train every version",
-    "chosen": "answers to questions about earlier studies, chosen where an answer teaches most; they train",
-    "audit": "answers to questions drawn at random, with the AI hidden; they train, and show whether readers follow the model",
-    "live": "verdicts on the morning's own studies; they train, where the study was read and not cancelled",
-    "acceptance": "signed reports of earlier studies; they calibrate, and never train",
-    "gate": "signed reports of earlier studies; they decide on a release, and never train or calibrate",
-}
 
 
 def write(story: Story, file: Path) -> None:
@@ -35,6 +27,7 @@ def page(story: Story) -> str:
     if story.learning:
         pictures["learning"] = plots.learning(story.learning)
     return template.render(
-        story=story, figures=story.figures, waits=table(story.waited), pictures=pictures, named=named, o_clock=o_clock, whose=WHOSE,
+        story=story, figures=story.figures, waits=table(story.waited), pictures=pictures, named=named, o_clock=o_clock, whose=SOURCES,
+        later=[(version, at) for version, at in story.speaks if version != story.served_before],
         read=sum(one.probability is not None for one in story.studies), lifted=sum(one.lifted for one in story.studies),
     )

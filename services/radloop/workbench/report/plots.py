@@ -58,15 +58,15 @@ def waits(story: Story) -> str:
 def learning(learned: Learning) -> str:
     """Draw the area under the ROC curve against the number of labels, with intervals."""
     figure, axes = _figure(8.4, 3.4)
-    own = [point for point in learned.points if not point.chance]
+    own = [point for point in learned.points if not point.random]
     axes.plot([point.labels for point in own], [point.auc.estimate for point in own], color=COLOURS[POINTED_OUT], linewidth=1.4)
     for point in learned.points:
-        colour = "#8a93a0" if point.chance else COLOURS[POINTED_OUT]
+        colour = "#8a93a0" if point.random else COLOURS[POINTED_OUT]
         low, high = point.auc.estimate - point.auc.low, point.auc.high - point.auc.estimate
-        at = point.labels + (1.5 if point.chance else 0)
-        axes.errorbar([at], [point.auc.estimate], yerr=[[low], [high]], fmt="s" if point.chance else "o", color=colour, capsize=3)
+        at = point.labels + (1.5 if point.random else 0)
+        axes.errorbar([at], [point.auc.estimate], yerr=[[low], [high]], fmt="s" if point.random else "o", color=colour, capsize=3)
         axes.annotate(
-            f"{point.name}: {point.auc.estimate:.3f}", (at, point.auc.estimate), xytext=(7, -12 if point.chance else 6),
+            f"{point.name}: {point.auc.estimate:.3f}", (at, point.auc.estimate), xytext=(7, -12 if point.random else 6),
             textcoords="offset points", fontsize=8, color=colour,
         )
     axes.set_xlabel("labels a version was trained on (number)")
@@ -78,16 +78,16 @@ def learning(learned: Learning) -> str:
 
 def bins(probabilities: Sequence[float], positive: Sequence[bool]) -> tuple[Bin, ...]:
     """Group cases by predicted probability; intervals of the shares are Wilson's (1927)."""
-    chances, truth = np.asarray(probabilities), np.asarray(positive, dtype=bool)
+    predicted, truth = np.asarray(probabilities), np.asarray(positive, dtype=bool)
     found = []
     for low, high in pairwise(_BINS):
-        inside = (chances >= low) & ((chances < high) | ((high == _BINS[-1]) & (chances <= high)))
+        inside = (predicted >= low) & ((predicted < high) | ((high == _BINS[-1]) & (predicted <= high)))
         count = int(inside.sum())
         if count:
             share = float(truth[inside].mean())
             middle = (share + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
             half = _Z * np.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2)) / (1 + _Z**2 / count)
-            found.append(Bin(float(chances[inside].mean()), share, float(middle - half), float(middle + half), count))
+            found.append(Bin(float(predicted[inside].mean()), share, float(middle - half), float(middle + half), count))
     return tuple(found)
 
 
@@ -96,7 +96,7 @@ def calibration(story: Story) -> str:
     read = [(one.probability, one.positive) for one in story.studies if one.probability is not None]
     figure, axes = _figure(4.6, 4.2)
     axes.plot([0, 1], [0, 1], color=_PALE, linewidth=1.2, linestyle="--")
-    for one in bins([chance for chance, _ in read], [positive for _, positive in read]):
+    for one in bins([probability for probability, _ in read], [positive for _, positive in read]):
         below, above = max(0.0, one.share - one.low), max(0.0, one.high - one.share)
         axes.errorbar([one.predicted], [one.share], yerr=[[below], [above]], fmt="o", color=COLOURS[POINTED_OUT], capsize=3)
         axes.annotate(f"n = {one.count}", (one.predicted, one.share), xytext=(6, 5), textcoords="offset points", fontsize=8, color=_INK)

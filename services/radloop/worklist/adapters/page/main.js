@@ -58,7 +58,8 @@ function showServing(serving) {
   const speaks = serving.mode === "production" || serving.mode === "canary";
   const now = speaks ? serving.version : 0;
   // The list is about to be put in another order: say so at the moment it happens.
-  if (spoke !== null && now !== spoke) toast(now ? `${serving.model} v${now} serves from now on` : "No version serves any more: first in, first out");
+  if (spoke !== null && now !== spoke) toast(!now ? "No version serves any more: first in, first out"
+    : `${serving.model} v${now} ${serving.mode === "canary" ? "is on trial" : "serves"} from now on`);
   spoke = now;
   const parts = {
     production: ["serving ", el("b", {}, `${serving.model} v${serving.version}`)],

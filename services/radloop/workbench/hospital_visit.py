@@ -15,7 +15,6 @@ from radloop.cli.addresses import addresses
 from radloop.kit.clock import SystemClock
 from radloop.kit.errors import Misconfigured, RadloopError
 from radloop.retraining.adapters.plan import load_plan
-from radloop.workbench.demonstration import introduction, wanted
 from radloop.workbench.ending import required, tell
 from radloop.workbench.grpc import Rooms
 from radloop.workbench.hospital.books import enrol
@@ -29,6 +28,7 @@ from radloop.workbench.playing import Outside, Play
 from radloop.workbench.settings import settings
 from radloop.workbench.telling import Teller
 from radloop.workbench.up import stop_signals
+from radloop.workbench.wanted import introduction, wanted_of
 
 _NUMBERS = 10_000
 """So many patients a play may have: their numbers begin at the second it was begun in, times this."""
@@ -38,14 +38,14 @@ def show(args: argparse.Namespace) -> int:
     """Print what the platform must be told, as lines for an environment file; write the policy they name."""
     home = args.home.resolve()
     home.mkdir(parents=True, exist_ok=True)
-    for name, value in settings(home, args.ehr or _own(args.ehr_port), f"127.0.0.1:{args.ris_port}", Tempo(args.speed)).items():
+    for name, value in settings(home, args.ehr or _own(args), f"{args.listen}:{args.ris_port}", Tempo(args.speed)).items():
         print(f"{name}={value}")
     return 0
 
 
 def visit(args: argparse.Namespace, at: Mapping[str, str]) -> int:
     """Play a morning against the platform behind these doors; return the exit status."""
-    told = wanted(args, play=int(time.time()) * _NUMBERS)
+    told = wanted_of(args, play=int(time.time()) * _NUMBERS)
     home = args.home.resolve()
     home.mkdir(parents=True, exist_ok=True)
     teller = Teller()
@@ -57,10 +57,10 @@ def visit(args: argparse.Namespace, at: Mapping[str, str]) -> int:
     with stop_signals(threading.Event()), ExitStack() as closing:
         try:
             ris = closing.enter_context(_ris(args))
-            server = None if args.ehr else _ehr(home, args.ehr_port)
+            server = None if args.ehr else _ehr(home, args)
             if server:
                 closing.callback(server.stop)
-            outside = Outside(Chart(args.ehr or _own(args.ehr_port)), ris, server)
+            outside = Outside(Chart(args.ehr or _own(args)), ris, server)
             rooms = closing.enter_context(Rooms(addresses()))
             doors = Doors(
                 mllp=at["ingestion.mllp"], dicom=at["ingestion.dicom"], page=at["worklist.http"], triton=at["triton"],
@@ -82,20 +82,22 @@ def visit(args: argparse.Namespace, at: Mapping[str, str]) -> int:
     return status
 
 
-def _own(port: int) -> str:
-    return f"http://127.0.0.1:{port}/fhir"
+def _own(args: argparse.Namespace) -> str:
+    return f"http://{args.listen}:{args.ehr_port}/fhir"
 
 
-def _ehr(home: Path, port: int) -> Server:
+def _ehr(home: Path, args: argparse.Namespace) -> Server:
     try:
-        httpx.get(f"{_own(port)}/metadata", timeout=1)
+        httpx.get(f"{_own(args)}/metadata", timeout=1)
     except httpx.TransportError:
-        return Server.start(home / "ehr", port)
-    raise Misconfigured(f"something answers on port {port} already: name another --ehr-port, and tell the platform")
+        return Server.start(home / "ehr", args.ehr_port, args.listen)
+    raise Misconfigured(f"something answers on port {args.ehr_port} already: name another --ehr-port, and tell the platform")
 
 
 def _ris(args: argparse.Namespace) -> Ris:
     try:
-        return Ris(port=args.ris_port, seed=args.seed, refuses=0.0, refuses_first=1)
+        return Ris(host=args.listen, port=args.ris_port, seed=args.seed, refuses=0.0, refuses_first=1)
     except OSError as busy:
-        raise Misconfigured(f"port {args.ris_port} is taken: name another --ris-port, and tell the platform") from busy
+        raise Misconfigured(
+            f"the RIS cannot listen at {args.listen}:{args.ris_port}: name another --ris-port or --listen, and tell the platform",
+        ) from busy

@@ -11,7 +11,7 @@ from radloop.workbench.demo import add_morning
 _DOORS = ("ingestion.mllp", "ingestion.dicom", "worklist.http", "triton", "triton.http", "kafka")
 _EPILOG = """\
 the platform must be told of this hospital before it is played against (nothing else of it changes):
-  radloop hospital --show-settings        prints its settings, and writes the policy they name
+  radloop hospital --show-settings        prints its settings, and writes the policy they name (a file: bring it to triage's machine)
 
 on one machine, in two terminals:
   radloop hospital --show-settings > hospital.env
@@ -41,6 +41,10 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     doors.add_argument("--kafka", dest="kafka", metavar="HOST:PORT", help="the broker, to see whether everybody has heard")
     own = parser.add_argument_group("the hospital's own systems, which the platform must reach")
     own.add_argument("--ehr", metavar="URL", default="", help="base of a FHIR server of yours (default: one of our own is started)")
+    own.add_argument(
+        "--listen", metavar="HOST", default="127.0.0.1",
+        help="the address of this machine under which the platform reaches our EHR and RIS (%(default)s)",
+    )
     own.add_argument("--ehr-port", type=int, default=8095, help="where our own EHR listens (%(default)s)")
     own.add_argument("--ris-port", type=int, default=2576, help="where the RIS listens, MLLP (%(default)s)")
     parser.add_argument(
@@ -54,7 +58,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Play it; the exit status is 0 where every check holds."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from radloop.workbench.visit import show, visit
+    from radloop.workbench.hospital_visit import show, visit
 
     return show(args) if args.show_settings else visit(args, doors(args))
 
