@@ -139,7 +139,7 @@ class Play:
         wanted = self.wanted
         cases = {entry.order.accession: self.page.find(entry.order.accession) for entry in self.books.morning}
         reckoning = Reckoning(
-            cases, earlier, self.rooms, self.page, self.outside.chart, self.outside.ris, self.desks, played.watch, self.books,
+            cases, earlier, self.rooms, self.outside.chart, self.outside.ris, self.desks, played.watch, self.books,
             played.morning.told, tuple(played.shift.turns), played.away, wanted.tempo.simulated(BACK_OFF), played.span, wanted.ai,
         )
         fates = reckoning.played()

@@ -20,7 +20,7 @@ from radloop.workbench.hospital.irregular import UNFIT, Became
 from radloop.workbench.hospital.morning import Told
 from radloop.workbench.hospital.planning import CLEARED_AFTER, MINUTE, READERS_COME_AFTER
 from radloop.workbench.hospital.queueing import Job, first_in_first_out
-from radloop.workbench.hospital.reading_room import Desk, ReadingRoom
+from radloop.workbench.hospital.reading_room import Desk
 from radloop.workbench.hospital.ris import Ris
 from radloop.workbench.hospital.shift import Turn
 from radloop.workbench.hospital.waits import MISSED, NEGATIVE, POINTED_OUT, UNREAD, Waited, minutes, ratios
@@ -43,7 +43,6 @@ class Reckoning:
     cases: Mapping[str, tuple[str, ...]]
     earlier: frozenset[str]
     rooms: Rooms
-    page: ReadingRoom
     chart: Chart
     ris: Ris
     desks: Sequence[Desk]

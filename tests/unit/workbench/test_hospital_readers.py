@@ -92,6 +92,13 @@ def test_the_same_question_gets_the_same_answer() -> None:
     assert one.seconds(CASES[3]) == again.seconds(CASES[3])
 
 
+def test_a_long_case_is_long_for_everybody() -> None:
+    """So that the work of a morning hardly depends on who reads which, and two orders of reading can be held against each other."""
+    one, other = staff(7, 2, TRUTH, 0.2)
+    shares = {round(one.seconds(case) / other.seconds(case), 9) for case in CASES[:50]}
+    assert shares == {round(one.skill.pace / other.skill.pace, 9)}
+
+
 def test_reading_times_have_a_long_tail() -> None:
     """The mean lies above the median, and nothing takes no time."""
     reader = Radiologist("r", 7, TRUTH)

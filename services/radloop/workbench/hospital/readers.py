@@ -80,9 +80,12 @@ class Radiologist:
         return Thought(own)
 
     def seconds(self, accession: str, *, review: bool = False) -> float:
-        """Return how long this reader takes for a case, in simulated seconds: to read and sign it, or to answer one question."""
+        """Return how long this reader takes for a case, in simulated seconds: to read and sign it, or to answer one question.
+
+        How long a case takes is the case's, times the reader's pace: so a morning holds the same work whoever reads which.
+        """
         median, spread = (REVIEW_MEDIAN, REVIEW_SPREAD) if review else (READ_MEDIAN, READ_SPREAD)
-        share = min(0.995, max(0.005, self._drawn(accession, "review" if review else "pace")))
+        share = min(0.995, max(0.005, _drawn(f"{self.seed}|{accession}|{'review' if review else 'pace'}")))
         return self.skill.pace * median * math.exp(spread * NormalDist().inv_cdf(share))
 
     def _drawn(self, accession: str, what: str) -> float:
