@@ -14,7 +14,7 @@ NAMES = {
     "priority_refused", "labels_asked", "labels_audit", "model_versions_released", "auc_before", "auc_after", "auc_gain",
     "stored_to_triaged_p50_ms", "stored_to_triaged_p95_ms", "seconds", "studies_irregular", "auc_random", "auc_gain_low",
     "wait_positive_over_fifo", "wait_missed_over_fifo", "wait_max_over_fifo", "before_opened_share", "lifts_per_100", "lift_ppv",
-    "positives", "missed", "irregularities", "irregularities_as_expected", "labels_training", "labels_all",
+    "positives", "missed", "irregularities", "irregularities_as_expected", "labels_training", "labels_all", "studies_before_release",
 }
 
 
@@ -34,8 +34,7 @@ def test_the_small_demo_holds(played: Played) -> None:
     assert figures["irregularities_as_expected"] == figures["irregularities"] >= len(KINDS) - 1, "a small demo may lift nobody"
     assert "<svg" in (played.home / PAGE).read_text()
     if played.data is None:
-        shown = played.story["following"]["shown"]
-        assert shown[0] == shown[1] > 0, "readers that always follow the model repeat every wrong answer they were shown"
+        assert played.story["following"]["words"].startswith("readers follow the model"), played.story["following"]
 
 
 @pytest.mark.demo

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from radloop.workbench.hospital.tempo import DEFAULT_SPEED
+
 DEFAULT_SEED = 7
 # Beside a checkout; where there is none, phantoms are drawn.
 DATA = Path("../shared/data")
@@ -49,7 +51,7 @@ def add_morning(parser: argparse.ArgumentParser) -> None:
         help="how often a reader follows a wrong answer on the screen, 0 to 1 (%(default)s)",
     )
     parser.add_argument(
-        "--speed", type=float, default=60.0,
+        "--speed", type=float, default=DEFAULT_SPEED,
         help="simulated seconds to a real one: arrivals, reading times, the policy's allowances; not computing (%(default)s)",
     )
     parser.add_argument("--no-ai", action="store_true", help="no model at all: the list is first in, first out")

@@ -36,7 +36,7 @@ from radloop.workbench.hospital.watch import Watch
 from radloop.workbench.learned import Before, Measure
 from radloop.workbench.loop import Doors, Loop
 from radloop.workbench.reckoning import Reckoning
-from radloop.workbench.story import Labels, Learning, Story
+from radloop.workbench.story import Labels, Learning, Story, Study
 from radloop.workbench.telling import Teller
 from radloop.workbench.wanted import Wanted
 from radloop.workbench.workshop import MODEL
@@ -153,6 +153,7 @@ class Play:
         figures: dict[str, float | None] = {
             **reckoning.figures(counted, studies, waited, became),
             "before_opened_share": round(before / could, 4) if could else None,
+            "studies_before_release": _before_release(studies, played),
             **_figures_of(learning),
             "labels_training": labels.training if labels else None, "labels_all": labels.everything if labels else None,
             "model_versions_released": reckoning.released(counts) if wanted.ai else 0,
@@ -327,6 +328,12 @@ def split(address: str) -> tuple[str, int]:
     if not host or not port.isdigit():
         raise Misconfigured(f"an address is host:port, and this is {address}")
     return host, int(port)
+
+
+def _before_release(studies: Sequence[Study], played: _Morning) -> int | None:
+    """Return how many studies had come when the first version that did not serve before began to, None where none did."""
+    first = min((at for version, at in played.watch.speaks if version != played.serves), default=None)
+    return None if first is None else sum(one.complete <= first for one in studies)
 
 
 def _figures_of(learning: Learning | None) -> dict[str, float | None]:
