@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-import numpy as np
 import pytest
 
 from radloop.workbench.hospital import backfill
@@ -11,24 +10,14 @@ from radloop.workbench.hospital.books import enrol
 from radloop.workbench.hospital.cohort import Cohort
 from radloop.workbench.hospital.messages import Envelope, read
 from radloop.workbench.hospital.readers import Radiologist, Skill
-from radloop.workbench.hospital.sources import Candidate, Pixels
+from radloop.workbench.hospital.sources import Candidate
+from tests.adapters.grey_source import Grey
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
-class Grey:
-    """A source whose images show nothing, and a clock that stands."""
-
-    name = "grey"
-
-    def training(self) -> list[tuple[str, bool, tuple[str, ...]]]:
-        return []
-
-    def test(self) -> list[Candidate]:
-        return []
-
-    def pixels(self, image: str) -> Pixels:
-        return np.zeros((8, 8), np.uint8)
+class Still:
+    """A clock that stands."""
 
     def now(self) -> datetime:
         return NOON
@@ -69,7 +58,7 @@ def test_each_part_keeps_its_purpose_and_only_those_that_measure_are_reported(mo
         seeds=(), acceptance=people[:20], gate=people[20:40], pool=people[40:], morning=(), irregular=(), test=(),
     ), NOON)
     door, poor = Door(), Radiologist("consensus", 5, books.truth, Skill(0.0, 0.0, 0.0))
-    cases = hand_over(books.earlier, Archive(Grey(), poor, ("127.0.0.1", 1), Envelope(), Grey()), door, lambda _: None)
+    cases = hand_over(books.earlier, Archive(Grey(), poor, ("127.0.0.1", 1), Envelope(), Still()), door, lambda _: None)
     assert sorted(door.purposes) == sorted(entry.part for entry in books.earlier)
     told = {entry.order.accession: entry.part for entry in books.earlier}
     assert set(cases) == set(told)

@@ -1,6 +1,6 @@
 """Nothing that leaves the simulated hospital follows the truth: turned round, it sends the same bytes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
@@ -23,22 +23,15 @@ from radloop.workbench.hospital.readers import CONSENSUS, Radiologist
 from radloop.workbench.hospital.sender import MllpLine, Modality
 from radloop.workbench.hospital.sources import Candidate, Phantoms, Pixels
 from radloop.workbench.hospital.tempo import Day, Tempo
+from tests.adapters.grey_source import Grey
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SEED = 5
 Picture = Callable[[Books, Entry], FileDataset]
 
 
-class Grey:
-    """A source whose images show nothing, and are called what they show, as the real files are."""
-
-    name = "grey"
-
-    def training(self) -> Sequence[tuple[str, bool, tuple[str, ...]]]:
-        return []
-
-    def test(self) -> Sequence[Candidate]:
-        return []
+class Named(Grey):
+    """Images that are called what they show, as the real files are; each shows its number, whatever it is called."""
 
     def pixels(self, image: str) -> Pixels:
         return np.full((64, 64), int(image.rpartition("-")[2]), np.uint8)
@@ -60,7 +53,7 @@ def cohort(*, turned: bool = False) -> Cohort:
 def honest(books: Books, entry: Entry) -> FileDataset:
     """Return the image that the modality makes, small."""
     small = {accession: replace(look, size=(64, 80)) for accession, look in looks(SEED, books.morning).items()}
-    return Pictures(Grey(), small, children(99, 1, NOON.date())[0]).of(entry, NOON)
+    return Pictures(Named(), small, children(99, 1, NOON.date())[0]).of(entry, NOON)
 
 
 class Line(MllpLine):
@@ -112,7 +105,7 @@ def sent(drawn: Cohort, picture: Picture = honest) -> list[bytes]:
         def of(self, entry: Entry, taken: datetime, number: int = 1) -> FileDataset:
             return picture(books, entry)
 
-    making = Making(Grey(), {}, children(99, 1, NOON.date())[0])
+    making = Making(Named(), {}, children(99, 1, NOON.date())[0])
     Morning(Lines(Line(out), Scu(out), Nobody(), Envelope()), making, Nobody(), Day(Tempo(240), began=-1e9)).play(steps)
     return out
 
@@ -129,7 +122,7 @@ def handed_over(drawn: Cohort) -> dict[str, tuple[bytes, str]]:
 
     unreported = [entry for entry in books.earlier if entry.part not in REPORTED]
     signer = Radiologist("consensus", SEED, books.truth, CONSENSUS)
-    archive = Archive(Grey(), signer, ("127.0.0.1", 1), Envelope(), Nobody())
+    archive = Archive(Named(), signer, ("127.0.0.1", 1), Envelope(), Nobody())
     hand_over(unreported, archive, Door(), lambda _: None)
     for entry in books.earlier:  # these are reported too, which needs an HL7 line: the object is made the same way
         if entry.part in REPORTED:

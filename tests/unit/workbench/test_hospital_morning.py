@@ -21,8 +21,8 @@ from radloop.workbench.hospital.orders import Order, book
 from radloop.workbench.hospital.patients import children
 from radloop.workbench.hospital.planning import plan
 from radloop.workbench.hospital.sender import MllpLine, Modality
-from radloop.workbench.hospital.sources import Candidate, Pixels
 from radloop.workbench.hospital.tempo import Day, Tempo
+from tests.adapters.grey_source import Grey
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PEOPLE = children(4, 14, NOON.date())
@@ -31,21 +31,6 @@ ENTRIES = tuple(
     for order, kind in zip(book(4, PEOPLE[:13], 1, NOON, timedelta(minutes=3)), ("", "", *STUDIES), strict=True)
 )
 OF = {entry.irregular: entry.order for entry in ENTRIES}
-
-
-class Grey:
-    """A source whose images show nothing."""
-
-    name = "grey"
-
-    def training(self) -> list[tuple[str, bool, tuple[str, ...]]]:
-        return []
-
-    def test(self) -> list[Candidate]:
-        return []
-
-    def pixels(self, image: str) -> Pixels:
-        return np.zeros((64, 64), np.uint8)
 
 
 class Line(MllpLine):
@@ -114,7 +99,7 @@ def played(port: int, line: Line, chart: Chart) -> Morning:
     looks = {entry.order.accession: Look(compressed=place % 3 == 0) for place, entry in enumerate(ENTRIES)}
     with Modality("127.0.0.1", port, called="ARCHIVE") as modality:
         lines = Lines(line, modality, chart, Envelope())
-        morning = Morning(lines, Pictures(Grey(), looks, PEOPLE[13]), SystemClock(), Day(Tempo(240), began=-1e9))
+        morning = Morning(lines, Pictures(Grey(64), looks, PEOPLE[13]), SystemClock(), Day(Tempo(240), began=-1e9))
         morning.play(plan(4, ENTRIES, 2))
     return morning
 
@@ -167,7 +152,7 @@ def test_a_day_that_is_over_sends_no_more(archive: Archive) -> None:
     day.over.set()
     with Modality("127.0.0.1", port, called="ARCHIVE") as modality:
         lines = Lines(Line(), modality, Chart(), Envelope())
-        Morning(lines, Pictures(Grey(), {}, PEOPLE[13]), SystemClock(), day).play(plan(4, ENTRIES, 2))
+        Morning(lines, Pictures(Grey(64), {}, PEOPLE[13]), SystemClock(), day).play(plan(4, ENTRIES, 2))
     assert stored == []
 
 
