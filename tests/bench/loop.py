@@ -50,7 +50,7 @@ from radloop.workbench.hospital.reading_room import Desk, ReadingRoom
 from radloop.workbench.hospital.ris import Ris
 from radloop.workbench.hospital.sender import MllpLine, Modality
 from radloop.workbench.hospital.sources import Source, open_source
-from radloop.workbench.loop import Doors, Loop
+from radloop.workbench.play.loop import Doors, Loop
 from radloop.workbench.telling import Teller
 from radloop.workbench.workshop import MODEL
 

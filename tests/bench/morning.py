@@ -18,7 +18,7 @@ from typing import Any
 
 from figures import finish, say
 
-from radloop.workbench.ending import DATA
+from radloop.workbench.play.ending import DATA
 from radloop.workbench.hospital.waits import POSITIVES, Waited, ratios, table
 
 POOLED = ("wait_positive_over_fifo", "wait_missed_over_fifo", "wait_max_over_fifo")

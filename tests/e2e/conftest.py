@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from radloop.workbench import demo
-from radloop.workbench.ending import DATA
+from radloop.workbench.play.ending import DATA
 from radloop.workbench.hospital.sources import KERMANY, Source, open_source
 from tests.integration.embedded_peers import home_of_its_own
 

@@ -32,7 +32,7 @@ from radloop.workbench.hospital.ris import Ris
 from radloop.workbench.hospital.sender import MllpLine, Modality
 from radloop.workbench.hospital.sources import Source
 from radloop.workbench.hospital.tempo import Tempo
-from radloop.workbench.settings import settings
+from radloop.workbench.play.settings import settings
 from tests.browser import Reader, chromium, needs_chromium
 from tests.conftest import wait_until
 from tests.e2e.conftest import SPEED, STUDIES, Played, radiographs

@@ -16,20 +16,20 @@ from radloop.workbench.display import Display
 from radloop.workbench.embedded.options import Options
 from radloop.workbench.embedded.running import running
 from radloop.workbench.embedded.stack import Stack
-from radloop.workbench.ending import required, tell
+from radloop.workbench.play.ending import required, tell
 from radloop.workbench.grpc import Rooms
 from radloop.workbench.hospital.books import Books, enrol
 from radloop.workbench.hospital.cohort import Cohort, draw, sizes
 from radloop.workbench.hospital.ehr import Chart, Server
 from radloop.workbench.hospital.ris import Ris
 from radloop.workbench.hospital.sources import Source, open_source
-from radloop.workbench.loop import Doors
-from radloop.workbench.playing import Outside, Play
-from radloop.workbench.settings import settings
-from radloop.workbench.story import Story
+from radloop.workbench.play.loop import Doors
+from radloop.workbench.play.playing import Outside, Play
+from radloop.workbench.play.settings import settings
+from radloop.workbench.play.story import Story
 from radloop.workbench.telling import Teller
 from radloop.workbench.up import stop_signals
-from radloop.workbench.wanted import Wanted, introduction, wanted_of
+from radloop.workbench.play.wanted import Wanted, introduction, wanted_of
 
 STOPPED = "stopped: nothing runs any more; the next demo replaces what this one left"
 PLAYED_ON = ("ingestion", "inference", "triage", "retraining", "worklist", "publishing")

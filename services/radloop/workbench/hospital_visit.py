@@ -15,7 +15,7 @@ from radloop.cli.addresses import addresses
 from radloop.kit.clock import SystemClock
 from radloop.kit.errors import Misconfigured, RadloopError
 from radloop.retraining.adapters.plan import load_plan
-from radloop.workbench.ending import required, tell
+from radloop.workbench.play.ending import required, tell
 from radloop.workbench.grpc import Rooms
 from radloop.workbench.hospital.books import enrol
 from radloop.workbench.hospital.cohort import draw, sizes
@@ -23,12 +23,12 @@ from radloop.workbench.hospital.ehr import Chart, Server
 from radloop.workbench.hospital.ris import Ris
 from radloop.workbench.hospital.sources import open_source
 from radloop.workbench.hospital.tempo import Tempo
-from radloop.workbench.loop import Doors
-from radloop.workbench.playing import Outside, Play
-from radloop.workbench.settings import settings
+from radloop.workbench.play.loop import Doors
+from radloop.workbench.play.playing import Outside, Play
+from radloop.workbench.play.settings import settings
 from radloop.workbench.telling import Teller
 from radloop.workbench.up import stop_signals
-from radloop.workbench.wanted import introduction, wanted_of
+from radloop.workbench.play.wanted import introduction, wanted_of
 
 _NUMBERS = 10_000
 """So many patients a play may have: their numbers begin at the second it was begun in, times this."""

@@ -10,7 +10,7 @@ from radloop.workbench import demo
 from radloop.workbench.hospital.cohort import FULL_POOL, draw, sizes
 from radloop.workbench.hospital.sources import Phantoms
 from radloop.workbench.hospital.tempo import Tempo
-from radloop.workbench.wanted import Wanted, introduction
+from radloop.workbench.play.wanted import Wanted, introduction
 
 
 def test_the_demo_says_whom_it_asks_and_what_the_others_are_for() -> None:

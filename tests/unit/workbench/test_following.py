@@ -2,7 +2,7 @@
 
 import pytest
 
-from radloop.workbench.following import exceeds, following
+from radloop.workbench.play.following import exceeds, following
 from radloop.workbench.hospital.readers import Radiologist, Skill
 from radloop.workbench.hospital.reading_room import Given
 

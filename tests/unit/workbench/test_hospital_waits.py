@@ -4,7 +4,7 @@ import pytest
 
 from radloop.workbench.hospital.waits import GROUPS, MISSED, NEGATIVE, POINTED_OUT, UNREAD, Waited, ratios, summed, table
 from radloop.workbench.hospital.watch import Seen
-from radloop.workbench.reckoning import group_of
+from radloop.workbench.play.reckoning import group_of
 
 MORNING = (
     Waited("a", POINTED_OUT, 10, 40), Waited("b", MISSED, 44, 40), Waited("c", UNREAD, 20, 20), Waited("d", NEGATIVE, 60, 50),

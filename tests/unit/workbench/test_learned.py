@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from radloop.workbench import learned
+from radloop.workbench.play import learned
 from radloop.workbench.grpc import Version
 from radloop.workbench.hospital.books import enrol
 from radloop.workbench.hospital.cohort import Cohort
 from radloop.workbench.hospital.readers import staff
 from radloop.workbench.hospital.scores import Heard
 from radloop.workbench.hospital.sources import Candidate
-from radloop.workbench.learned import Measure
-from radloop.workbench.loop import Loop
+from radloop.workbench.play.learned import Measure
+from radloop.workbench.play.loop import Loop
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SIZE = {"seeds": 20, "acceptance": 30, "gate": 30, "pool": 200, "morning": 20, "irregular": 11, "test": 120}

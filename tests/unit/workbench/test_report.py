@@ -7,13 +7,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from radloop.workbench.ending import summary
+from radloop.workbench.play.ending import summary
 from radloop.workbench.hospital.irregular import KINDS, Became
 from radloop.workbench.hospital.scores import Interval
 from radloop.workbench.hospital.waits import MISSED, NEGATIVE, POINTED_OUT, UNREAD, Waited
-from radloop.workbench.report.page import page
-from radloop.workbench.report.plots import bins, calibration, learning, timeline, waits
-from radloop.workbench.story import Following, Labels, Learning, Point, ReaderDid, Story, Study
+from radloop.workbench.play.report.page import page
+from radloop.workbench.play.report.plots import bins, calibration, learning, timeline, waits
+from radloop.workbench.play.story import Following, Labels, Learning, Point, ReaderDid, Story, Study
 
 GROUPS = (POINTED_OUT, MISSED, UNREAD, NEGATIVE, NEGATIVE, NEGATIVE)
 STUDIES = tuple(

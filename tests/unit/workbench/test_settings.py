@@ -9,7 +9,7 @@ import yaml
 from radloop.kit.errors import Misconfigured
 from radloop.triage.adapters.policy import read_policy
 from radloop.workbench.hospital.tempo import Tempo
-from radloop.workbench.settings import ALLOWANCES, policy, settings
+from radloop.workbench.play.settings import ALLOWANCES, policy, settings
 
 
 def test_the_demos_policy_is_the_packaged_one_in_simulated_time(tmp_path: Path) -> None:

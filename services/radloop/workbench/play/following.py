@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from math import comb
 
 from radloop.workbench.hospital.reading_room import Given
-from radloop.workbench.story import Following
+from radloop.workbench.play.story import Following
 
 _RARE = 0.05
 

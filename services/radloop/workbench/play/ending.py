@@ -10,10 +10,10 @@ from radloop.workbench.hospital.irregular import named
 from radloop.workbench.hospital.scores import Interval
 from radloop.workbench.hospital.tempo import o_clock
 from radloop.workbench.hospital.waits import Waits, table
-from radloop.workbench.report.page import write
-from radloop.workbench.story import SOURCES, Learning, Story
+from radloop.workbench.play.report.page import write
+from radloop.workbench.play.story import SOURCES, Learning, Story
 from radloop.workbench.telling import Teller
-from radloop.workbench.wanted import Wanted
+from radloop.workbench.play.wanted import Wanted
 
 PAGE, DATA = "demo-report.html", "demo-report.json"
 FULL_STUDIES = 60

@@ -26,7 +26,7 @@ from radloop.workbench.hospital.patients import children
 from radloop.workbench.hospital.reading_room import Desk
 from radloop.workbench.hospital.scores import Heard, through_triton
 from radloop.workbench.hospital.sources import Candidate, Source
-from radloop.workbench.settled import behind
+from radloop.workbench.play.settled import behind
 from radloop.workbench.telling import Teller
 from radloop.workbench.workshop import MODEL, first_package, package_tar
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from radloop.workbench.hospital.planning import HOUR, MINUTE, READERS_COME_AFTER
 from radloop.workbench.hospital.tempo import o_clock
 from radloop.workbench.hospital.waits import GROUPS, MISSED, NEGATIVE, POINTED_OUT, UNREAD
-from radloop.workbench.story import Learning, Story
+from radloop.workbench.play.story import Learning, Story
 
 COLOURS = {POINTED_OUT: "#0b7a75", MISSED: "#c1432e", UNREAD: "#b07d12", NEGATIVE: "#8a93a0"}
 _INK, _PALE = "#1c2733", "#c9d1d9"

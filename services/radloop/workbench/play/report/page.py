@@ -8,8 +8,8 @@ from jinja2 import Environment, StrictUndefined
 from radloop.workbench.hospital.irregular import named
 from radloop.workbench.hospital.tempo import o_clock
 from radloop.workbench.hospital.waits import table
-from radloop.workbench.report import plots
-from radloop.workbench.story import SOURCES, Story
+from radloop.workbench.play.report import plots
+from radloop.workbench.play.story import SOURCES, Story
 
 _TEMPLATE = "report.html.j2"
 
@@ -22,7 +22,7 @@ def write(story: Story, file: Path) -> None:
 def page(story: Story) -> str:
     """Return the page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((files("radloop.workbench.report") / _TEMPLATE).read_text(encoding="utf-8"))
+    template = environment.from_string((files("radloop.workbench.play.report") / _TEMPLATE).read_text(encoding="utf-8"))
     pictures = {"waits": plots.waits(story), "timeline": plots.timeline(story), "calibration": plots.calibration(story)}
     if story.learning:
         pictures["learning"] = plots.learning(story.learning)

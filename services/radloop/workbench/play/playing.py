@@ -11,8 +11,8 @@ from typing import Self
 
 from radloop.kit.clock import SystemClock
 from radloop.kit.errors import Misconfigured, Permanent, Transient
-from radloop.workbench.cycles import RELEASED, Said, told_of_version
-from radloop.workbench.following import following
+from radloop.workbench.play.cycles import RELEASED, Said, told_of_version
+from radloop.workbench.play.following import following
 from radloop.workbench.grpc import Rooms, Version
 from radloop.workbench.hospital.backfill import Archive
 from radloop.workbench.hospital.books import Books
@@ -33,12 +33,12 @@ from radloop.workbench.hospital.shift import Place, Questions, Shift
 from radloop.workbench.hospital.sources import Source
 from radloop.workbench.hospital.tempo import Day, o_clock
 from radloop.workbench.hospital.watch import Watch
-from radloop.workbench.learned import Before, Measure
-from radloop.workbench.loop import Doors, Loop
-from radloop.workbench.reckoning import Reckoning
-from radloop.workbench.story import Labels, Learning, Story, Study
+from radloop.workbench.play.learned import Before, Measure
+from radloop.workbench.play.loop import Doors, Loop
+from radloop.workbench.play.reckoning import Reckoning
+from radloop.workbench.play.story import Labels, Learning, Story, Study
 from radloop.workbench.telling import Teller
-from radloop.workbench.wanted import Wanted
+from radloop.workbench.play.wanted import Wanted
 from radloop.workbench.workshop import MODEL
 
 FIRST_CYCLE_BY = 10 * MINUTE

@@ -12,8 +12,8 @@ from radloop.workbench.hospital.cohort import Cohort
 from radloop.workbench.hospital.readers import Radiologist
 from radloop.workbench.hospital.scores import Heard, Interval, area, gain
 from radloop.workbench.hospital.sources import Source
-from radloop.workbench.loop import Loop, prepared
-from radloop.workbench.story import Learning, Point
+from radloop.workbench.play.loop import Loop, prepared
+from radloop.workbench.play.story import Learning, Point
 from radloop.workbench.workshop import scored_on_random
 
 AUDIT_SHARE = 0.15
