@@ -63,9 +63,9 @@ def played(request: pytest.FixtureRequest) -> Iterator[Played]:
         yield play(home, data, "--pool", str(POOL), "--anchoring", "0.2" if data else "1")
 
 
-def play(home: Path, data: Path | None, *options: str) -> Played:
+def play(home: Path, data: Path | None, *options: str, speed: int = SPEED) -> Played:
     """Play a small demo in a home."""
-    program = [sys.executable, "-m", "radloop.cli.main", "demo", "--studies", str(STUDIES), "--speed", str(SPEED)]
+    program = [sys.executable, "-m", "radloop.cli.main", "demo", "--studies", str(STUDIES), "--speed", str(speed)]
     source = ["--data", str(data)] if data else ["--phantoms"]
     return Played(home, data, subprocess.run(
         [*program, *source, *options, "--seed", str(SEED), "--exit", "--json", "--free-ports", "--home", str(home)],

@@ -17,7 +17,7 @@ from tests.integration.embedded_peers import home_of_its_own
 from tests.integration.test_embedded_up import up
 
 RADLOOP = Path(sys.executable).parent / "radloop"
-STUDIES, SPEED = 4, 240
+STUDIES, SPEED = 4, 120
 
 
 def free_ports(count: int) -> list[int]:

@@ -16,7 +16,7 @@ from radloop.workbench.display import Display
 from radloop.workbench.embedded.options import Options
 from radloop.workbench.embedded.running import running
 from radloop.workbench.embedded.stack import Stack
-from radloop.workbench.play.ending import required, tell
+from radloop.workbench.play.ending import tell
 from radloop.workbench.grpc import Rooms
 from radloop.workbench.hospital.books import Books, enrol
 from radloop.workbench.hospital.cohort import Cohort, draw, sizes
@@ -43,7 +43,7 @@ def play(args: argparse.Namespace) -> int:
     try:
         told = wanted_of(args)
         source = open_source(None if args.phantoms else args.data, args.seed)
-        cohort = draw(source, args.seed, sizes(args.studies, args.pool, args.prevalence))  # before anything is cleaned away
+        cohort = draw(source, args.seed, sizes(args.studies, args.pool, args.prevalence, ai=told.ai))  # before anything is cleaned away
         demo = _Demo(args, told, source, cohort, _clean(args.home), teller)
         with stop_signals(asked), ExitStack() as closing:
             try:
@@ -97,7 +97,7 @@ class _Demo:
         )
         playing = Play(self.wanted, source, cohort, books, doors, rooms, Outside(Chart(server.base_url), ris, server), teller, closing)
         self.story = playing.run(self.home)
-        status = tell(self.story, required(self.wanted), self.home, teller)
+        status = tell(self.story, self.wanted, self.home, teller)
         if not args.exit:
             self._stay(stack, books, asked)
         return status

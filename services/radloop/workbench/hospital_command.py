@@ -19,7 +19,8 @@ on one machine, in two terminals:
   radloop hospital
 
 Rooms are found as by every other command: through the stack that runs in .radloop (RADLOOP_HOME), or through
-RADLOOP_ADDRESS_<ROOM>=host:port. Each play brings patients, orders and images of its own; what the platform holds already is left alone.
+RADLOOP_ADDRESS_<ROOM>=host:port. Each play brings patients, orders and images of its own. Questions to readers are drawn from the
+platform's whole pool: those about an earlier play's studies stay unanswered.
 """
 
 

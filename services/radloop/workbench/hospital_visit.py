@@ -15,7 +15,7 @@ from radloop.cli.addresses import addresses
 from radloop.kit.clock import SystemClock
 from radloop.kit.errors import Misconfigured, RadloopError
 from radloop.retraining.adapters.plan import load_plan
-from radloop.workbench.play.ending import required, tell
+from radloop.workbench.play.ending import tell
 from radloop.workbench.grpc import Rooms
 from radloop.workbench.hospital.books import enrol
 from radloop.workbench.hospital.cohort import draw, sizes
@@ -50,7 +50,7 @@ def visit(args: argparse.Namespace, at: Mapping[str, str]) -> int:
     home.mkdir(parents=True, exist_ok=True)
     teller = Teller()
     source = open_source(None if args.phantoms else args.data, args.seed)
-    cohort = draw(source, args.seed, sizes(args.studies, args.pool, args.prevalence))
+    cohort = draw(source, args.seed, sizes(args.studies, args.pool, args.prevalence, ai=told.ai))
     books = enrol(args.seed, cohort, SystemClock().now(), told.play)
     for line in introduction(source.name, told, cohort, load_plan().gate):
         teller.line(line)
@@ -74,7 +74,7 @@ def visit(args: argparse.Namespace, at: Mapping[str, str]) -> int:
         except KeyboardInterrupt:
             teller.line("stopped: the platform keeps what it was sent")
             return 130
-    status = tell(story, required(told), home, teller)
+    status = tell(story, told, home, teller)
     if story.figures["read_by_model"] and not story.figures["reports_in_ehr"]:
         teller.line("no report reached this hospital's EHR: has the platform been told of it? radloop hospital --show-settings")
     if args.json:

@@ -99,6 +99,17 @@ def test_a_prevalence_that_is_no_share_is_said_so(share: float) -> None:
         sizes(60, 800, share)
 
 
+def test_without_a_model_only_the_morning_is_drawn() -> None:
+    """At any prevalence: nothing has to be calibrated or gated."""
+    drawn = draw(Made(), 7, sizes(60, 800, 0.05, ai=False))
+    assert {name: len(part) for name, part in parts(drawn).items() if part} == {"morning": 60, "irregular": 11, "test": 10}
+
+
+def test_a_rare_finding_takes_a_larger_acceptance_set() -> None:
+    """Every version is calibrated on at least 20 cases of each class."""
+    assert sizes(60, 100, 0.1).acceptance * 0.1 >= 25
+
+
 def test_too_few_patients_is_said_and_not_papered_over() -> None:
     """A part is never filled by drawing somebody twice."""
     with pytest.raises(Misconfigured, match="not enough"):

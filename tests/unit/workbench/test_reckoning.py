@@ -117,7 +117,8 @@ def reckoning(*, turns: tuple[Turn, ...] | None = None, away: tuple[float, float
     told = Told(stored={name: NOON - timedelta(seconds=1) for name in NAMES}, complete=dict(CAME))
     return Reckoning(
         {name: (f"c-{name}",) for name in NAMES}, frozenset(), ends, ends, ends,  # type: ignore[arg-type]  # fakes
-        (Desk(Steady("r1", 1, TRUTH), ReadingRoom("127.0.0.1:1")),), Watched(), books, told, turns, away, 2000.0, (0.0, 0.0), ai=True,  # type: ignore[arg-type]  # fakes
+        (Desk(Steady("r1", 1, TRUTH), ReadingRoom("127.0.0.1:1")),),
+        Watched(), books, told, turns, away, 2000.0, 180.0, (0.0, 0.0), ai=True,  # type: ignore[arg-type]  # a fake
     )
 
 
@@ -199,11 +200,22 @@ def test_the_platforms_word_that_a_report_came_too_late_is_not_enough() -> None:
 
 def test_while_the_ehr_was_away_a_report_may_have_come_too_late() -> None:
     """What was read before or during its absence and signed after its beginning."""
-    told = reckoning(away=(1900.0, 3700.0))
+    told = reckoning(away=(2300.0, 3700.0))
     superseded(told)
     owed = [one[0].owed for one in told.played().values()]
-    assert owed == [False] * 6
-    assert all(one[0].reason == "signed first" for one in told.played().values())
+    assert owed == [True, True, True, True, False, False], "who was read long before it went is owed a report"
+    assert told.played()[NAMES[5]][0].reason == "signed first"
+
+
+def test_the_platforms_word_that_a_study_is_unmatched_is_not_enough() -> None:
+    """Only the images of the wrong patient are: an order that finds no study is a loss."""
+    told = reckoning()
+    for seen in told.watch.seen.values():
+        seen.unmatched = True
+    assert all(one[0].owed for one in told.played().values())
+    strange = replace(told.books.morning[0], irregular="wrong-patient")
+    told = replace(told, books=replace(told.books, morning=(strange, *told.books.morning[1:])))
+    assert not told.played()[NAMES[0]][0].owed
 
 
 def test_a_report_at_the_ehr_is_what_counts() -> None:

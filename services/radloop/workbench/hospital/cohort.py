@@ -37,12 +37,17 @@ class Sizes:
     prevalence: float = 0.2
 
 
-def sizes(studies: int, pool: int, prevalence: float = 0.2) -> Sizes:
-    """Return the sizes for a demo: what is smaller than the full one scales down, but never under what the gate asks."""
+def sizes(studies: int, pool: int, prevalence: float = 0.2, *, ai: bool = True) -> Sizes:
+    """Return the sizes for a demo: what is smaller than the full one scales down, but never under what the gate asks.
+
+    Without a model (`ai`) nobody is needed but who comes in the morning.
+    """
     if studies < 1 or pool < 1:
         raise Misconfigured("--studies and --pool take a positive number")
     if not 0 < prevalence < 1:
         raise Misconfigured("--prevalence is a share between 0 and 1: .2 means that one study in five shows the finding")
+    if not ai:
+        return Sizes(seeds=0, acceptance=0, pool=0, gate_positives=0, gate_negatives=0, morning=studies, prevalence=prevalence)
     share = min(1.0, pool / FULL_POOL)
     # Every version is calibrated on at least 20 signed cases of each class; some reports are wrong.
     enough = math.ceil(_EACH_CLASS / min(prevalence, 1 - prevalence))
@@ -108,7 +113,10 @@ def draw(source: Source, seed: int, wanted: Sizes) -> Cohort:
 
 def _take(pile: list[Candidate], count: int, kind: str) -> list[Candidate]:
     if len(pile) < count:
-        raise Misconfigured(f"not enough {kind} patients for these sizes: {count} wanted, {len(pile)} left")
+        raise Misconfigured(
+            f"not enough {kind} patients for these sizes, {count} wanted and {len(pile)} left: make --pool or --studies smaller, or choose"
+            " another --prevalence",
+        )
     taken, pile[:] = pile[:count], pile[count:]
     return taken
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 import httpx
 import yaml
 
+from radloop.kit.errors import Misconfigured
 from radloop.standards.codes import AI_RESULTS, CHEST_RADIOGRAPH, DICOM_DCM, PRIORITY_OF_HL7
 from radloop.standards.fhir.results import concept, identifier, instant
 from radloop.standards.fhir.values import Identifier, resource_id, study_identifier, system_of
@@ -52,10 +53,13 @@ class Server:
 
     @classmethod
     def start(cls, folder: Path, port: int = 0, host: str = "127.0.0.1") -> Self:
-        """Start with its state in a folder and wait until it answers. Raises TimeoutError, OSError."""
+        """Start with its state in a folder and wait until it answers; raise Misconfigured where it does not."""
         folder.mkdir(parents=True, exist_ok=True)
         server = cls(folder, port or _free_port(), host)
-        server.start_again()
+        try:
+            server.start_again()
+        except OSError as wrong:  # TimeoutError is one of these
+            raise Misconfigured(f"the hospital's own EHR does not start: {wrong}") from wrong
         return server
 
     @property

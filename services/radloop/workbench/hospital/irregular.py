@@ -20,7 +20,7 @@ class Irregularity:
 
 
 KINDS: Final = (
-    Irregularity("image-before-order", "the images come a minute before their order",
+    Irregularity("image-before-order", "the images come two minutes before their order",
                  "shown as unmatched, then joined to the order: one case, one report"),
     Irregularity("cancel-after-images", "the order is cancelled after the images",
                  "off the list, and no current report"),

@@ -106,13 +106,22 @@ class Morning:
                 # A large image takes a while to make, above all a compressed one: nobody's cancel shall wait for it.
                 for coming in [one for one in pictured if one not in made][: max(0, _AHEAD - len(made))]:
                     made[coming] = modality.submit(self._picture, coming)
-                if not self._day.wait(step.after):
+                if not self._day.wait(self._due(step, steps)):
                     modality.shutdown(wait=False, cancel_futures=True)
                     return
                 image = made.pop(step).result() if step in made else None
                 if image is not None:
                     pictured.remove(step)
                 self._do(step, image)
+
+    def _due(self, step: Step, steps: Sequence[Step]) -> float:
+        """Return when a step is due: what follows a study's images follows them also where these were late."""
+        accession = step.entry.order.accession
+        stored = self.told.complete.get(accession)
+        if stored is None or step.what == "images":
+            return step.after
+        planned = next(one.after for one in steps if one.what == "images" and one.entry is step.entry)
+        return step.after + max(0.0, stored - planned)
 
     def _picture(self, step: Step) -> FileDataset:
         return self._pictures.of(step.entry, self._clock.now(), number=2 if step.what == "second-image" else 1)

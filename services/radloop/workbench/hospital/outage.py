@@ -17,6 +17,7 @@ HALF_A_MINUTE = 30.0
 # Back-off of deliveries ends at half a minute (DESIGN, "Trying again"): so long after its return a message may still be on its way.
 BACK_OFF = 35.0
 _AGAIN = 0.2
+_PASSING = {429, 500, 502, 503, 504}
 
 
 class Clerk:
@@ -58,8 +59,10 @@ class Clerk:
                     self._chart.file_order(order) if what == "order" else self._chart.file_study(order)
                     break
                 except httpx.HTTPStatusError as refused:
-                    self._refused.append(f"{refused.response.status_code}")
-                    break
+                    if refused.response.status_code not in _PASSING:
+                        self._refused.append(f"{refused.response.status_code}")
+                        break
+                    self._stop.wait(_AGAIN)
                 except httpx.TransportError:
                     self._stop.wait(_AGAIN)
             self._due.task_done()

@@ -64,14 +64,14 @@ def plan(seed: int, entries: Sequence[Entry], readers: int) -> tuple[Step, ...]:
 def _story(kind: str, ordered: float, imaged: float) -> list[tuple[What, float]]:
     """Return what happens to one study. Each change comes before anybody may open it."""
     if kind == "image-before-order":
-        return [("images", imaged), ("order", imaged + MINUTE)]
+        return [("images", imaged), ("order", imaged + 2 * MINUTE)]
     story: list[tuple[What, float]] = [("order", ordered), ("images", imaged)]
     if kind == "cancel-after-images":
         story.append(("cancel", imaged + MINUTE))
     elif kind == "raised-to-stat":
         story.append(("raise", imaged + MINUTE))
     elif kind == "late-second-image":
-        story.append(("second-image", imaged + MINUTE))
+        story.append(("second-image", imaged + 2 * MINUTE))
     elif kind == "update-between":
         story.append(("update", (ordered + imaged) / 2))
     elif kind == "resent-message":

@@ -154,7 +154,10 @@ class Desk:
         """Return what the model says of a case whose answer is given: it is shown as soon as the page has heard of that."""
         deadline = time.monotonic() + _UNCOVERED
         while time.monotonic() < deadline:
-            screen = self._room.screen(case, request)
+            try:
+                screen = self._room.screen(case, request)
+            except Transient:  # the answer is given: only the look afterwards has to be taken again
+                screen = None
             if screen is not None and screen["ai_shown"]:
                 return machine(screen)
             time.sleep(0.05)

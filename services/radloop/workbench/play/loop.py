@@ -32,7 +32,6 @@ from radloop.workbench.workshop import MODEL, first_package, package_tar
 
 _ENDED = frozenset({"released", "gated-out", "failed"})
 _POLL = 0.25
-_ROUNDS = 20
 # Longer than the change-control plan waits after the last answer before a cycle begins by itself.
 _CALM = 7.0
 
@@ -102,9 +101,11 @@ class Loop:
     def ask(self, count: int) -> tuple[Asked, ...]:
         """Have triage ask for so many answers from the pool: of its own studies, where it holds some of an earlier play too."""
         mine: list[Asked] = []
-        while len(mine) < count and self._rounds < _ROUNDS:
+        while len(mine) < count:
             self._rounds += 1
             asked = self._rooms.request_reviews(count - len(mine), self._seed + self._rounds, self._id(f"round {self._rounds}"))
+            if not asked:
+                break  # the pool is empty
             mine += [one for one in asked if one.case_id in self._own]
         return tuple(mine)
 

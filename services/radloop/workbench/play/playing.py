@@ -29,7 +29,7 @@ from radloop.workbench.hospital.reading_room import Desk, ReadingRoom
 from radloop.workbench.hospital.ris import Ris
 from radloop.workbench.hospital.scores import served
 from radloop.workbench.hospital.sender import MllpLine, Modality
-from radloop.workbench.hospital.shift import Place, Questions, Shift
+from radloop.workbench.hospital.shift import REVIEWS_PER_HOUR, Place, Questions, Shift
 from radloop.workbench.hospital.sources import Source
 from radloop.workbench.hospital.tempo import Day, o_clock
 from radloop.workbench.hospital.watch import Watch
@@ -43,6 +43,7 @@ from radloop.workbench.workshop import MODEL
 
 FIRST_CYCLE_BY = 10 * MINUTE
 """When the AI lead starts a cycle over the answers given before the morning, should none have begun by itself."""
+_REPORTED_WITHIN = 3.0  # real seconds from the list that names the model to the report at the EHR
 _POLL = 0.25
 _SLACK = 300.0  # real seconds, beside an hour of simulated time, that a morning may take beyond its plan before it counts as stuck
 
@@ -101,7 +102,7 @@ class Play:
             teller.line("    under other names: gains and waits are then no evidence. Begin with an empty platform for figures.")
         else:
             with teller.stage("the first model, from 20 labels, runs in shadow"):
-                first = loop.first_model(self.cohort.seeds, home / "workshop")
+                first = loop.first_model(self.cohort.seeds, home / f"workshop-{self.wanted.play}")
         with teller.stage(f"{len(self.books.earlier)} earlier studies handed over and read"):
             loop.backfill()
         with teller.stage("the version of before measured on the test split"):
@@ -140,7 +141,8 @@ class Play:
         cases = {entry.order.accession: self.page.find(entry.order.accession) for entry in self.books.morning}
         reckoning = Reckoning(
             cases, earlier, self.rooms, self.outside.chart, self.outside.ris, self.desks, played.watch, self.books,
-            played.morning.told, tuple(played.shift.turns), played.away, wanted.tempo.simulated(BACK_OFF), played.span, wanted.ai,
+            played.morning.told, tuple(played.shift.turns), played.away, wanted.tempo.simulated(BACK_OFF),
+            wanted.tempo.simulated(_REPORTED_WITHIN), played.span, wanted.ai, played.serves,
         )
         fates = reckoning.played()
         counted, wrong = reckoning.counted(fates, home / "bundle.json")
@@ -226,11 +228,11 @@ class _Morning:
         self.day.over.set()
         self._hand.shutdown(cancel_futures=True)
         self.shift.stop()
-        if self._outage:
-            self._outage.join()
         self.watch.stop()
         self._clerk.stop()
         self._closing.close()
+        if self._outage:
+            self._outage.join()
 
     @property
     def away(self) -> tuple[float, float] | None:
@@ -296,7 +298,8 @@ class _Morning:
 
     def _await(self, condition: Callable[[], bool]) -> None:
         """Wait and tell how the morning stands; raise what went wrong meanwhile, or Permanent where nothing moves on."""
-        deadline = self.day.began + self.day.tempo.real(self._whole + HOUR) + _SLACK
+        asking = self._play.wanted.rounds[1] / (REVIEWS_PER_HOUR * self._play.wanted.radiologists) * HOUR
+        deadline = self.day.began + self.day.tempo.real(self._whole + asking + HOUR) + _SLACK
         while not condition():
             self._check()
             if time.monotonic() > deadline:

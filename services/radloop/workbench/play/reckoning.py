@@ -28,7 +28,7 @@ from radloop.workbench.hospital.watch import Seen, Watch
 from radloop.workbench.play.story import ReaderDid, Study
 
 _RAISED = "A"
-# From the list that names the model to the report at the EHR, at the most, in simulated seconds: look-up and transaction.
+# From the list that names the model to the report at the EHR (look-up and transaction), in simulated seconds.
 _ON_ITS_WAY = 3 * MINUTE
 
 
@@ -36,8 +36,9 @@ _ON_ITS_WAY = 3 * MINUTE
 class Reckoning:
     """Counts at the far end, once everything has arrived.
 
-    `cases` are those of every study of the morning by accession number, `earlier` the reports that the EHR had before; `away` is
-    when the EHR was (simulated seconds), `back_off` how long after that deliveries may still wait, `span` both as monotonic instants.
+    `cases` are those of every study of the morning by accession number, `earlier` the reports that the EHR had before. In simulated
+    seconds: `away` when the EHR was, `back_off` how long after that deliveries may still wait, `on_its_way` how long a report may take
+    from list to EHR. `span` is the absence and the back-off as monotonic instants.
     """
 
     cases: Mapping[str, tuple[str, ...]]
@@ -52,23 +53,29 @@ class Reckoning:
     turns: Sequence[Turn]
     away: tuple[float, float] | None
     back_off: float
+    on_its_way: float
     span: tuple[float, float]
     ai: bool
+    served_before: int = 0
 
     def played(self) -> dict[str, tuple[Played, ...]]:
         """Return every case of the morning as the outside knows it, by accession number."""
         rows = {row.case_id: row for row in self.rooms.rows()}
         rejected = {given.case_id for desk in self.desks for given in desk.given if given.kind == "reject"}
         closed = {turn.accession: turn.signed for turn in self.turns if turn.signed is not None} | dict(self.told.cancelled)
+        strangers = {entry.order.accession for entry in self.books.morning if entry.irregular == "wrong-patient"}
         return {
             accession: tuple(
-                self._case(case, rows.get(case), closed.get(accession), taken_back=case in rejected or accession in self.told.cancelled)
+                self._case(
+                    case, rows.get(case), closed.get(accession), taken_back=case in rejected or accession in self.told.cancelled,
+                    stranger=accession in strangers,
+                )
                 for case in cases
             )
             for accession, cases in self.cases.items()
         }
 
-    def _case(self, case: str, row: Row | None, closed_at: float | None, *, taken_back: bool) -> Played:
+    def _case(self, case: str, row: Row | None, closed_at: float | None, *, taken_back: bool, stranger: bool) -> Played:
         reports = tuple(report.status for report in self.chart.of_case(case))
         facts = () if reports else self.rooms.trace("publishing", case)
         closed = any(fact.what.startswith("ehr ") and "superseded" in fact.detail for fact in facts)
@@ -78,21 +85,23 @@ class Reckoning:
             fact.what == "prediction-failed" for fact in self.rooms.trace("inference", case)
         )
         reason = (
-            "unmatched" if seen.unmatched else "signed first" if closed else "cancelled first" if seen.standing == "cancelled"
+            "unmatched" if stranger and seen.unmatched else "signed first" if closed else "cancelled first" if seen.standing == "cancelled"
             else "no version read it" if refused else "" if self.ai else "no model is installed"
         )
         # The platform's word that a report came too late is taken only where it can be so.
         closed = (closed or seen.standing == "cancelled") and not reports and self._too_late(seen, closed_at)
-        return Played(case, predicted, closed, taken_back, reports, reason, matched=not seen.unmatched)
+        return Played(case, predicted, closed, taken_back, reports, reason, matched=not (stranger and seen.unmatched))
 
     def _too_late(self, seen: Seen, closed_at: float | None) -> bool:
         """Say whether a case was signed or cancelled before its report can have gone out, by the hospital's own clock."""
         if closed_at is None:
             return False
-        if seen.triaged is None or closed_at < seen.triaged_after + _ON_ITS_WAY:
+        on_its_way = max(_ON_ITS_WAY, self.on_its_way)
+        if seen.triaged is None or closed_at < seen.triaged_after + on_its_way:
             return True
-        back = self.away[1] + self.back_off if self.away else 0.0
-        return self.away is not None and seen.triaged_after < back and closed_at > self.away[0]
+        if self.away is None or closed_at < self.away[0]:
+            return False
+        return self.away[0] - on_its_way < seen.triaged_after < self.away[1] + self.back_off
 
     def counted(self, played: Mapping[str, Sequence[Played]], bundle: Path) -> tuple[Counted, list[str]]:
         """Return how reports stand, and what does not hold of what the far ends hold; write the Bundle."""
@@ -206,7 +215,7 @@ class Reckoning:
     def released(self, counts: Mapping[int, int]) -> int:
         """Count the released versions that read cases of the morning: the list showed it, and Triton counted it where it is loaded."""
         shown = {seen.version for seen in self.watch.seen.values() if seen.version}
-        passed = {one.number for one in self.rooms.models() if one.gate_passed and one.stage in RELEASED}
+        passed = {one.number for one in self.rooms.models() if one.gate_passed and one.stage in RELEASED} - {self.served_before}
         return sum(counts.get(one, 1) > 0 for one in passed & shown)
 
     def figures(self, counted: Counted, studies: Sequence[Study], waited: Sequence[Waited], fates: Sequence[Became]) -> dict[str, float]:
