@@ -1,5 +1,6 @@
 """What came of a play, counted from what the far ends, the readers and the list each kept for themselves."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -241,3 +242,16 @@ def test_what_readers_did_is_held_against_the_truth() -> None:
     (did,) = told.readers()
     assert (did.read, did.answered, did.sensitivity, did.specificity, did.cannot_say) == (3, 1, (1, 2), (1, 1), 1)
     assert (did.reading_minutes, did.answering_minutes) == (6.0, 2.0)
+
+
+def test_every_lift_reaches_the_ris_once_but_for_a_study_without_an_order() -> None:
+    """Lost or said twice it is a problem; of the wrong patient there is no order whose priority could change."""
+    told = reckoning()
+    for name in NAMES[:2]:
+        told.watch.seen[f"c-{name}"].lifted = True
+    once = Counter({ORDERS[0].placer: 1})
+    assert told._lifts(once) == ["a lift reached the RIS 0 times"]
+    assert told._lifts(Counter({ORDERS[0].placer: 2, ORDERS[1].placer: 1})) == ["a lift reached the RIS 2 times"]
+    strange = replace(told.books.morning[1], irregular="wrong-patient")
+    told = replace(told, books=replace(told.books, morning=(told.books.morning[0], strange, *told.books.morning[2:])))
+    assert told._lifts(once) == []

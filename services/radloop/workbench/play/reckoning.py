@@ -125,6 +125,8 @@ class Reckoning:
         """Return the lifts that did not reach the RIS once; one overtaken before its first try never had to."""
         wrong = []
         for entry in self.books.morning:
+            if entry.irregular == "wrong-patient":
+                continue  # lifted on the list, and no order of theirs that a RIS could change
             lifted = [case for case in self.cases[entry.order.accession] if self.watch.seen.get(case, Seen()).lifted]
             times = told[entry.order.placer]
             overtaken = any(
