@@ -168,7 +168,8 @@ class Chart:
                 have[name] = answer.json()
                 waiting += _referred(have[name])
         entries = [{"fullUrl": f"{self.base_url}/{name}", "resource": have[name]} for name in sorted(have)]
-        return {"resourceType": "Bundle", "type": "collection", "entry": entries}
+        # An empty array is no FHIR (R4, 2.6.2): what has no values is left out.
+        return {"resourceType": "Bundle", "type": "collection", **({"entry": entries} if entries else {})}
 
     def _published(self, report: Json) -> Published:
         history = self._http.get(f"/DiagnosticReport/{report['id']}/_history", params={"_count": 1}).raise_for_status()
