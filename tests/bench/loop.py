@@ -150,10 +150,7 @@ class Bench:
     def _release(self, cohort: Cohort, books: Books, home: Path) -> int:
         """Play the loop up to the first release, as the demo does."""
         clock, stack = SystemClock(), self.stack
-        doors = Doors(
-            mllp=stack.address("ingestion.mllp"), dicom=stack.address("ingestion.dicom"), page=stack.address("worklist.http"),
-            triton=stack.address("triton"), triton_http=stack.address("triton.http"), kafka=stack.address("kafka"),
-        )
+        doors = Doors.at(stack.address)
         page = self._closing.enter_context(ReadingRoom(doors.page))
         reader = Radiologist("reader-1", SEED, books.truth)
         archive = Archive(self._source, reader, _split(doors.mllp), Envelope(), clock)

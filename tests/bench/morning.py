@@ -18,8 +18,8 @@ from typing import Any
 
 from figures import finish, say
 
-from radloop.workbench.play.ending import DATA
 from radloop.workbench.hospital.waits import POSITIVES, Waited, ratios, table
+from radloop.workbench.play.ending import DATA
 
 POOLED = ("wait_positive_over_fifo", "wait_missed_over_fifo", "wait_max_over_fifo")
 COUNTS = ("reports_lost", "reports_twice", "unexplained")

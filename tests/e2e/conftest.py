@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from radloop.workbench import demo
-from radloop.workbench.play.ending import DATA
 from radloop.workbench.hospital.sources import KERMANY, Source, open_source
+from radloop.workbench.play.ending import DATA
 from tests.integration.embedded_peers import home_of_its_own
 
 STUDIES, POOL, SEED, MINUTES = 12, 100, 7, 15

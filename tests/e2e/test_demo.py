@@ -2,9 +2,9 @@
 
 import pytest
 
-from radloop.workbench.play.ending import PAGE
 from radloop.workbench.hospital import validator
 from radloop.workbench.hospital.irregular import KINDS
+from radloop.workbench.play.ending import PAGE
 from tests.e2e.conftest import POOL, STUDIES, Played, led_astray
 
 NAMES = {

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from radloop.workbench.play.ending import DATA, PAGE
 from radloop.workbench.hospital.irregular import STUDIES as IRREGULAR
 from radloop.workbench.hospital.waits import NEGATIVE, Waited, table
+from radloop.workbench.play.ending import DATA, PAGE
 from tests.integration.embedded_peers import home_of_its_own
 from tests.integration.test_embedded_up import up
 

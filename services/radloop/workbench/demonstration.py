@@ -16,20 +16,20 @@ from radloop.workbench.display import Display
 from radloop.workbench.embedded.options import Options
 from radloop.workbench.embedded.running import running
 from radloop.workbench.embedded.stack import Stack
-from radloop.workbench.play.ending import tell
 from radloop.workbench.grpc import Rooms
 from radloop.workbench.hospital.books import Books, enrol
 from radloop.workbench.hospital.cohort import Cohort, draw, sizes
 from radloop.workbench.hospital.ehr import Chart, Server
 from radloop.workbench.hospital.ris import Ris
 from radloop.workbench.hospital.sources import Source, open_source
+from radloop.workbench.play.ending import tell
 from radloop.workbench.play.loop import Doors
 from radloop.workbench.play.playing import Outside, Play
 from radloop.workbench.play.settings import settings
 from radloop.workbench.play.story import Story
+from radloop.workbench.play.wanted import Wanted, introduction, wanted_of
 from radloop.workbench.telling import Teller
 from radloop.workbench.up import stop_signals
-from radloop.workbench.play.wanted import Wanted, introduction, wanted_of
 
 STOPPED = "stopped: nothing runs any more; the next demo replaces what this one left"
 PLAYED_ON = ("ingestion", "inference", "triage", "retraining", "worklist", "publishing")
@@ -91,11 +91,8 @@ class _Demo:
         closing.callback(server.stop)
         stack = self._start(server.base_url, ris.port, closing)
         rooms = closing.enter_context(Rooms({room: stack.address(room) for room in PLAYED_ON}))
-        doors = Doors(
-            mllp=stack.address("ingestion.mllp"), dicom=stack.address("ingestion.dicom"), page=stack.address("worklist.http"),
-            triton=stack.address("triton"), triton_http=stack.address("triton.http"), kafka=stack.address("kafka"),
-        )
-        playing = Play(self.wanted, source, cohort, books, doors, rooms, Outside(Chart(server.base_url), ris, server), teller, closing)
+        outside = Outside(Chart(server.base_url), ris, server)
+        playing = Play(self.wanted, source, cohort, books, Doors.at(stack.address), rooms, outside, teller, closing)
         self.story = playing.run(self.home)
         status = tell(self.story, self.wanted, self.home, teller)
         if not args.exit:

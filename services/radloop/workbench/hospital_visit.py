@@ -15,7 +15,6 @@ from radloop.cli.addresses import addresses
 from radloop.kit.clock import SystemClock
 from radloop.kit.errors import Misconfigured, RadloopError
 from radloop.retraining.adapters.plan import load_plan
-from radloop.workbench.play.ending import tell
 from radloop.workbench.grpc import Rooms
 from radloop.workbench.hospital.books import enrol
 from radloop.workbench.hospital.cohort import draw, sizes
@@ -23,12 +22,13 @@ from radloop.workbench.hospital.ehr import Chart, Server
 from radloop.workbench.hospital.ris import Ris
 from radloop.workbench.hospital.sources import open_source
 from radloop.workbench.hospital.tempo import Tempo
+from radloop.workbench.play.ending import tell
 from radloop.workbench.play.loop import Doors
 from radloop.workbench.play.playing import Outside, Play
 from radloop.workbench.play.settings import settings
+from radloop.workbench.play.wanted import introduction, wanted_of
 from radloop.workbench.telling import Teller
 from radloop.workbench.up import stop_signals
-from radloop.workbench.play.wanted import introduction, wanted_of
 
 _NUMBERS = 10_000
 """So many patients a play may have: their numbers begin at the second it was begun in, times this."""
@@ -62,11 +62,7 @@ def visit(args: argparse.Namespace, at: Mapping[str, str]) -> int:
                 closing.callback(server.stop)
             outside = Outside(Chart(args.ehr or _own(args)), ris, server)
             rooms = closing.enter_context(Rooms(addresses()))
-            doors = Doors(
-                mllp=at["ingestion.mllp"], dicom=at["ingestion.dicom"], page=at["worklist.http"], triton=at["triton"],
-                triton_http=at["triton.http"], kafka=at["kafka"],
-            )
-            story = Play(told, source, cohort, books, doors, rooms, outside, teller, closing).run(home)
+            story = Play(told, source, cohort, books, Doors.at(at.__getitem__), rooms, outside, teller, closing).run(home)
         except RadloopError as wrong:
             teller.leave()
             print(f"radloop: {wrong.reason}", file=sys.stderr)

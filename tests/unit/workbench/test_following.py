@@ -2,9 +2,9 @@
 
 import pytest
 
-from radloop.workbench.play.following import exceeds, following
 from radloop.workbench.hospital.readers import Radiologist, Skill
 from radloop.workbench.hospital.reading_room import Given
+from radloop.workbench.play.following import exceeds, following
 
 CASES = tuple(f"A{number}" for number in range(100))
 TRUTH = {case: place % 2 == 0 for place, case in enumerate(CASES)}

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from radloop.workbench.play import learned
 from radloop.workbench.grpc import Version
 from radloop.workbench.hospital.books import enrol
 from radloop.workbench.hospital.cohort import Cohort
 from radloop.workbench.hospital.readers import staff
 from radloop.workbench.hospital.scores import Heard
 from radloop.workbench.hospital.sources import Candidate
+from radloop.workbench.play import learned
 from radloop.workbench.play.learned import Measure
 from radloop.workbench.play.loop import Loop
 

@@ -7,7 +7,6 @@ from io import StringIO
 
 import pytest
 
-from radloop.workbench.play.cycles import Said
 from radloop.workbench.grpc import Cycle, Fact, Row, Version
 from radloop.workbench.hospital.books import Books, Entry
 from radloop.workbench.hospital.ehr import Published
@@ -22,6 +21,7 @@ from radloop.workbench.hospital.ris import Heard
 from radloop.workbench.hospital.shift import Turn
 from radloop.workbench.hospital.waits import MISSED, NEGATIVE, POINTED_OUT
 from radloop.workbench.hospital.watch import Seen
+from radloop.workbench.play.cycles import Said
 from radloop.workbench.play.reckoning import Reckoning
 from radloop.workbench.telling import Teller
 

@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from radloop.workbench.play.ending import summary
 from radloop.workbench.hospital.irregular import KINDS, Became
 from radloop.workbench.hospital.scores import Interval
 from radloop.workbench.hospital.waits import MISSED, NEGATIVE, POINTED_OUT, UNREAD, Waited
+from radloop.workbench.play.ending import summary
 from radloop.workbench.play.report.page import page
 from radloop.workbench.play.report.plots import bins, calibration, learning, timeline, waits
 from radloop.workbench.play.story import Following, Labels, Learning, Point, ReaderDid, Story, Study
@@ -29,7 +29,7 @@ FIGURES: dict[str, float | None] = {
     "unexplained": 0, "priority_changes": 6, "priority_refused": 1, "labels_asked": 100, "labels_audit": 15,
     "stored_to_triaged_p50_ms": 824.1, "stored_to_triaged_p95_ms": 963.3, "wait_positive_over_fifo": 0.743,
     "wait_missed_over_fifo": 1.216, "wait_max_over_fifo": 1.054, "before_opened_share": 0.98, "lifts_per_100": 10.0, "lift_ppv": 1.0,
-    "positives": 14, "missed": 1, "irregularities": 13, "irregularities_as_expected": 13, "auc_before": 0.7, "auc_after": 0.9,
+    "positives": 14, "missed": 1, "studies_before_release": 2, "irregularities": 13, "irregularities_as_expected": 13, "auc_before": 0.7, "auc_after": 0.9,
 }
 STORY = Story(
     source="phantoms", seed=7, speed=60, ordinary=60, ai=True, anchoring=0.2, prevalence=0.2, figures=FIGURES, problems=(),
@@ -40,7 +40,7 @@ STORY = Story(
     studies=STUDIES, speaks=((2, 700.0), (3, 9000.0)), away=(2000.0, 3800.0),
     became=tuple(Became(kind.kind, as_expected=True, words="well", accession="A1") for kind in KINDS),
     learning=Learning(
-        (Point("first model", 20, Interval(0.7, 0.65, 0.75)), Point("version 2", 95, Interval(0.93, 0.9, 0.95)),
+        (Point("the first model", 20, Interval(0.7, 0.65, 0.75)), Point("version 2", 95, Interval(0.93, 0.9, 0.95)),
          Point("random labels", 95, Interval(0.9, 0.86, 0.93), random=True)),
         Interval(0.23, 0.18, 0.27), Interval(0.03, -0.01, 0.06), 216, 312,
     ),

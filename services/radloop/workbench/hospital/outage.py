@@ -2,8 +2,8 @@
 
 import threading
 import time
-from dataclasses import dataclass, field
-from queue import Queue
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import httpx
 
@@ -25,88 +25,76 @@ class Clerk:
 
     def __init__(self, chart: Chart) -> None:
         self._chart = chart
-        self._due: Queue[tuple[str, Order]] = Queue()
         self._stop = threading.Event()
-        self._refused: list[str] = []
-        self._thread = threading.Thread(target=self._run, name="clerk", daemon=True)
-        self._thread.start()
+        self._hand = ThreadPoolExecutor(1, thread_name_prefix="clerk")
+        self._due: list[Future[None]] = []
 
     def file_order(self, order: Order) -> None:
         """File an order, in a moment."""
-        self._due.put(("order", order))
+        self._due.append(self._hand.submit(self._file, self._chart.file_order, order))
 
     def file_study(self, order: Order) -> None:
         """File a study, in a moment."""
-        self._due.put(("study", order))
+        self._due.append(self._hand.submit(self._file, self._chart.file_study, order))
 
     def settled(self) -> bool:
         """Say whether everything is filed; raise Permanent where the EHR refused something."""
-        if self._refused:
-            raise Permanent(f"the hospital's own EHR refused what was filed in it: {self._refused[0]}")
-        return self._due.unfinished_tasks == 0
+        for one in self._due:
+            if one.done():
+                one.result()
+        return all(one.done() for one in self._due)
 
     def stop(self) -> None:
         """Leave what is not filed."""
         self._stop.set()
-        self._due.put(("stop", None))  # type: ignore[arg-type]  # nothing is filed any more
-        self._thread.join(timeout=5)
+        self._hand.shutdown(cancel_futures=True)
 
-    def _run(self) -> None:
-        while True:
-            what, order = self._due.get()
-            while not self._stop.is_set():
-                try:
-                    self._chart.file_order(order) if what == "order" else self._chart.file_study(order)
-                    break
-                except httpx.HTTPStatusError as refused:
-                    if refused.response.status_code not in _PASSING:
-                        self._refused.append(f"{refused.response.status_code}")
-                        break
-                    self._stop.wait(_AGAIN)
-                except httpx.TransportError:
-                    self._stop.wait(_AGAIN)
-            self._due.task_done()
-            if self._stop.is_set():
+    def _file(self, put: Callable[[Order], None], order: Order) -> None:
+        while not self._stop.is_set():
+            try:
+                put(order)
                 return
+            except httpx.HTTPStatusError as refused:
+                if refused.response.status_code not in _PASSING:
+                    raise Permanent(f"the hospital's own EHR refused what was filed in it: {refused.response.status_code}") from refused
+            except httpx.TransportError:
+                pass  # away: it is filed when it is back
+            self._stop.wait(_AGAIN)
 
 
-@dataclass
 class Outage:
     """One absence of an EHR of ours; instants are simulated seconds (`away`, `back`) and monotonic ones (`span`)."""
 
-    server: Server
-    day: Day
-    at: float
-    seconds: float = HALF_A_MINUTE
-    away: float | None = None
-    back: float | None = None
-    span: tuple[float, float] = (0.0, 0.0)
-    failed: list[str] = field(default_factory=list)
-    _thread: threading.Thread | None = None
+    def __init__(self, server: Server, day: Day, at: float, seconds: float = HALF_A_MINUTE) -> None:
+        """It is due `at` so many simulated seconds, and lasts so many real ones."""
+        self._server, self._day, self._at, self._seconds = server, day, at, seconds
+        self.away: float | None = None
+        self.back: float | None = None
+        self.span = (0.0, 0.0)
+        self._hand = ThreadPoolExecutor(1, thread_name_prefix="outage")
+        self._happening: Future[None] | None = None
 
     def start(self) -> None:
         """Have it happen when it is due."""
-        self._thread = threading.Thread(target=self._run, name="outage", daemon=True)
-        self._thread.start()
+        self._happening = self._hand.submit(self._run)
 
     def join(self) -> None:
-        """Wait until the EHR is back, where it went."""
-        if self._thread is not None:
-            self._thread.join()
-        if self.failed:
-            raise Permanent(f"the hospital's own EHR did not come back: {self.failed[0]}")
+        """Wait until the EHR is back, where it went; raise Permanent where it does not come back."""
+        self._hand.shutdown()
+        if self._happening is not None:
+            self._happening.result()
 
     def _run(self) -> None:
-        if not self.day.wait(self.at):
+        if not self._day.wait(self._at):
             return
         began = time.monotonic()
-        self.server.stop()
-        self.away = self.day.now()
-        if self.day.over.wait(self.seconds):
+        self._server.stop()
+        self.away = self._day.now()
+        if self._day.over.wait(self._seconds):
             return  # the play was ended: whoever ends it wants no EHR any more
         try:
-            self.server.start_again()
+            self._server.start_again()
         except OSError as wrong:  # TimeoutError is one of these
-            self.failed.append(str(wrong))
-        self.back = self.day.now()
+            raise Permanent(f"the hospital's own EHR did not come back: {wrong}") from wrong
+        self.back = self._day.now()
         self.span = (began - 1.0, time.monotonic() + BACK_OFF)

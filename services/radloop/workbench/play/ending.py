@@ -1,6 +1,6 @@
 """How a play ends: whether everything holds, the summary in the terminal, and the page and the data that it leaves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from radloop.workbench.hospital.tempo import DEFAULT_SPEED, o_clock
 from radloop.workbench.hospital.waits import Waits, table
 from radloop.workbench.play.report.page import write
 from radloop.workbench.play.story import SOURCES, Learning, Story
-from radloop.workbench.telling import Teller
 from radloop.workbench.play.wanted import Wanted
+from radloop.workbench.telling import Teller
 
 PAGE, DATA = "demo-report.html", "demo-report.json"
 FULL_STUDIES = 60
@@ -62,20 +62,25 @@ def summary(story: Story) -> tuple[str, ...]:
         (f"studies            {figures['studies']:g} ordinary and {figures['studies_irregular']:g} irregular came by"
          f" {o_clock(max((one.complete for one in story.studies), default=0.0))}; all were read by {o_clock(story.lasted)};"
          f" {figures['read_by_model']:g} read by a serving version and owed a report"),
-        (f"stored to triaged  {figures['stored_to_triaged_p50_ms']:.0f} ms (median), {figures['stored_to_triaged_p95_ms']:.0f} ms"
-         " (95th percentile), real time, the quiet period included"),
         (f"reports in the EHR {figures['reports_in_ehr']:g}; lost {figures['reports_lost']:g}, twice {figures['reports_twice']:g},"
          f" unexplained {figures['unexplained']:g}"),
-        (f"priority changes   {figures['priority_changes']:g} made by the RIS, {figures['priority_refused']:g} refused;"
-         f" {figures['lifts_per_100']:g} lifts per 100 studies read, {figures['lift_ppv']:.0%} of them right"),
-        *_before(story), *_speaks(story), *_waits(story), *_learned(story.learning), *_labels(story), *_readers(story), *_irregular(story),
+        *(_model(story, figures) if story.ai else ()),
+        *_speaks(story), *_waits(story), *_learned(story.learning), *_labels(story), *_readers(story), *_irregular(story),
     ]
     return tuple(lines)
 
 
-def _before(story: Story) -> list[str]:
+def _model(story: Story, figures: Mapping[str, float]) -> list[str]:
+    """Say what only a model can do."""
     before, could = story.before_opened
-    return [f"before opened      {before} of {could} studies that could be read were triaged before anybody opened them"] if could else []
+    opened = f"before opened      {before} of {could} studies that could be read were triaged before anybody opened them"
+    return [
+        (f"stored to triaged  {figures['stored_to_triaged_p50_ms']:.0f} ms (median), {figures['stored_to_triaged_p95_ms']:.0f} ms"
+         " (95th percentile), real time, the quiet period included"),
+        (f"priority changes   {figures['priority_changes']:g} made by the RIS, {figures['priority_refused']:g} refused;"
+         f" {figures['lifts_per_100']:g} lifts per 100 studies read, {figures['lift_ppv']:.0%} of them right"),
+        *([opened] if could else ()),
+    ]
 
 
 def _speaks(story: Story) -> list[str]:
@@ -88,8 +93,8 @@ def _speaks(story: Story) -> list[str]:
         return ["model              no version passed its gate in time: it ran in shadow, the list was first in, first out"]
     else:
         (version, at), *later = later
-        came = sum(one.complete <= at for one in story.studies)
-        lines = [f"shadow until       {o_clock(at)}: version {version} passed its gate after {came} studies had come; then lifts began"]
+        came = story.figures["studies_before_release"]
+        lines = [f"shadow until       {o_clock(at)}: version {version} passed its gate after {came:g} studies had come; then lifts began"]
     return lines + [f"                   {o_clock(at)}: version {version} took over" for version, at in later]
 
 
@@ -119,7 +124,7 @@ def _learned(learning: Learning | None) -> list[str]:
     ]
     return [
         *lines,
-        f"    {'gain over the first model, paired':<36} {_interval(learning.gain)}",
+        f"    {f'gain over {learning.points[0].name}, paired':<36} {_interval(learning.gain)}",
         f"    {'gain over random labels, paired':<36} {_interval(learning.over_random)}",
     ]
 

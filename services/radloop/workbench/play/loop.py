@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
@@ -46,6 +47,14 @@ class Doors:
     triton: str
     triton_http: str
     kafka: str
+
+    @classmethod
+    def at(cls, address: Callable[[str], str]) -> Self:
+        """Return the doors of a platform whose addresses are asked for by name, as a stack's are."""
+        return cls(
+            mllp=address("ingestion.mllp"), dicom=address("ingestion.dicom"), page=address("worklist.http"), triton=address("triton"),
+            triton_http=address("triton.http"), kafka=address("kafka"),
+        )
 
 
 class Loop:
@@ -92,7 +101,7 @@ class Loop:
 
         self.until(read, 900, "the earlier studies are read")
         self.until(self.heard, 120, "every room has heard of them")
-        self._own = frozenset(cases.values())
+        self._own, self._cycle_before = frozenset(cases.values()), self._rooms.cycle().id
 
     def heard(self) -> bool:
         """Say whether the rooms that learn have settled everything that was said."""
@@ -111,7 +120,6 @@ class Loop:
 
     def labelling_round(self, count: int) -> None:
         """Have triage ask for so many answers, and the readers answer them in turn through the page's own API."""
-        self._cycle_before = self._rooms.cycle().id
         asked = self.ask(count)
         for done, one in enumerate(asked, start=1):
             self.desks[done % len(self.desks)].answer(one.case_id, one.request_id)
@@ -119,7 +127,7 @@ class Loop:
         self.until(self.heard, 60, "retraining has heard of the answers")
 
     def cycle(self, name: str) -> Cycle:
-        """Have a cycle run over the answers and wait for its end; one that began by itself counts, if it saw them all."""
+        """Have a cycle run over the answers and wait for its end; one that runs already is waited for first."""
         started, reason = "", "not asked"
         deadline = time.monotonic() + 600
         while reason and time.monotonic() < deadline:
@@ -147,7 +155,7 @@ class Loop:
         self.until(calm, 600, "the last cycle ends")
 
     def cycled(self) -> bool:
-        """Say whether a cycle over the answers of the labelling round has ended: it begins by itself once they are given."""
+        """Say whether a cycle has ended since the backfill: one begins by itself once the labelling round is over."""
         latest = self._rooms.cycle()
         return latest.id != self._cycle_before and latest.state in _ENDED
 

@@ -11,8 +11,6 @@ from typing import Self
 
 from radloop.kit.clock import SystemClock
 from radloop.kit.errors import Misconfigured, Permanent, Transient
-from radloop.workbench.play.cycles import RELEASED, Said, told_of_version
-from radloop.workbench.play.following import following
 from radloop.workbench.grpc import Rooms, Version
 from radloop.workbench.hospital.backfill import Archive
 from radloop.workbench.hospital.books import Books
@@ -33,12 +31,14 @@ from radloop.workbench.hospital.shift import REVIEWS_PER_HOUR, Place, Questions,
 from radloop.workbench.hospital.sources import Source
 from radloop.workbench.hospital.tempo import Day, o_clock
 from radloop.workbench.hospital.watch import Watch
+from radloop.workbench.play.cycles import RELEASED, Said, told_of_version
+from radloop.workbench.play.following import following
 from radloop.workbench.play.learned import Before, Measure
 from radloop.workbench.play.loop import Doors, Loop
 from radloop.workbench.play.reckoning import Reckoning
 from radloop.workbench.play.story import Labels, Learning, Story, Study
-from radloop.workbench.telling import Teller
 from radloop.workbench.play.wanted import Wanted
+from radloop.workbench.telling import Teller
 from radloop.workbench.workshop import MODEL
 
 FIRST_CYCLE_BY = 10 * MINUTE
@@ -111,7 +111,7 @@ class Play:
             if not serves:  # its package says who trained it, not how many labels a site gave
                 version = replace(version, labels=len(self.cohort.seeds))
             answers = sum(wanted.rounds) + len(self.books.morning)
-            before = measure.before(version, f"version {first}" if serves else "first model", answers)
+            before = measure.before(version, f"version {first}" if serves else "the first model", answers)
         if wanted.rounds[0]:
             with teller.stage(f"{len(self.desks)} readers answered {wanted.rounds[0]} questions from the pool"):
                 loop.labelling_round(wanted.rounds[0])

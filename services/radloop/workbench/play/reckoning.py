@@ -10,7 +10,6 @@ import numpy as np
 
 from radloop.standards.fhir.references import check
 from radloop.standards.fhir.values import resource_id
-from radloop.workbench.play.cycles import RELEASED
 from radloop.workbench.grpc import Rooms, Row
 from radloop.workbench.hospital.became import became, known_of, of_the_ehr, of_the_ris
 from radloop.workbench.hospital.books import Books, Entry
@@ -25,6 +24,7 @@ from radloop.workbench.hospital.ris import Ris
 from radloop.workbench.hospital.shift import Turn
 from radloop.workbench.hospital.waits import MISSED, NEGATIVE, POINTED_OUT, UNREAD, Waited, minutes, ratios
 from radloop.workbench.hospital.watch import Seen, Watch
+from radloop.workbench.play.cycles import RELEASED
 from radloop.workbench.play.story import ReaderDid, Study
 
 _RAISED = "A"
