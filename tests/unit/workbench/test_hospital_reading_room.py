@@ -15,10 +15,10 @@ PERFECT = Skill(sensitivity=1.0, specificity=1.0)
 class Room(ReadingRoom):
     """A page with one case on it that refuses so many verdicts before it takes one."""
 
-    def __init__(self, said: str, *, hidden: bool = False, refuses: int = 0) -> None:
+    def __init__(self, said: str, *, hidden: bool = False, refuses: int = 0, accession: str = "A1") -> None:
         """Show a case of which the model says this."""
         super().__init__("127.0.0.1:1")
-        self.said, self.hidden, self.refuses = said, hidden, refuses
+        self.said, self.hidden, self.refuses, self.accession = said, hidden, refuses, accession
         self.sent: list[Mapping[str, object]] = []
         self.prediction = 1
         self.taken = False
@@ -31,7 +31,7 @@ class Room(ReadingRoom):
             "case_id": case, "request_id": request, "revision": 1, "prediction_id": "" if hides else f"p{self.prediction}",
             "asked": bool(request), "ai_hidden": hides, "said": said,
         }
-        return {"row": row, "accession": "A1", "ai_shown": not hides}
+        return {"row": row, "accession": self.accession, "ai_shown": not hides}
 
     def open(self, case: str, body: Mapping[str, object]) -> str:
         """Take the opening."""
@@ -73,6 +73,17 @@ def test_a_hidden_ai_is_counted_by_the_reader() -> None:
     assert given.hidden
     assert (given.machine, given.followed) == ("present", False), "what was hidden is looked up once the answer is given"
     assert (room.sent[-1]["prediction_id"], room.sent[-1]["ai_shown"], room.sent[-1]["request_id"]) == ("", False, "q1")
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_what_is_answered_is_the_readers_own_opinion_errors_included(hidden: bool) -> None:
+    """With the AI hidden as with it shown: a desk that knew the truth would answer otherwise than this reader."""
+    cases = {f"A{number}": number % 2 == 0 for number in range(20)}
+    poor = Radiologist("r1", 1, cases, Skill(sensitivity=0.0, specificity=0.0, cannot_say=0.0))
+    assert any((poor.opinion(case) == "present") != truth for case, truth in cases.items())
+    for case, truth in cases.items():
+        room = Room("present" if truth else "absent", hidden=hidden, accession=case)
+        assert Desk(poor, room).answer("c1", "q1").opinion == poor.opinion(case)
 
 
 def test_a_wrong_answer_on_the_screen_may_be_followed() -> None:

@@ -29,7 +29,8 @@ FIGURES: dict[str, float | None] = {
     "unexplained": 0, "priority_changes": 6, "priority_refused": 1, "labels_asked": 100, "labels_audit": 15,
     "stored_to_triaged_p50_ms": 824.1, "stored_to_triaged_p95_ms": 963.3, "wait_positive_over_fifo": 0.743,
     "wait_missed_over_fifo": 1.216, "wait_max_over_fifo": 1.054, "before_opened_share": 0.98, "lifts_per_100": 10.0, "lift_ppv": 1.0,
-    "positives": 14, "missed": 1, "studies_before_release": 2, "irregularities": 13, "irregularities_as_expected": 13, "auc_before": 0.7, "auc_after": 0.9,
+    "positives": 14, "missed": 1, "studies_before_release": 2,
+    "irregularities": 13, "irregularities_as_expected": 13, "auc_before": 0.7, "auc_after": 0.9,
 }
 STORY = Story(
     source="phantoms", seed=7, speed=60, ordinary=60, ai=True, anchoring=0.2, prevalence=0.2, figures=FIGURES, problems=(),
