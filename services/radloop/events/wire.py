@@ -10,7 +10,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, cast
 
-from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Proto
 from pydantic import TypeAdapter, ValidationError
@@ -66,10 +66,10 @@ class Wire:
     def encode(self, event: Event, source: str) -> Message:
         """Write an event as CloudEvents binary mode over protobuf."""
         topic, kind = PAIRS[type(event)]
-        body = _ADAPTERS[type(event)].dump_python(event, mode="json", exclude=_ENVELOPE)
+        body = _present(_ADAPTERS[type(event)].dump_python(event, exclude=_ENVELOPE))
         try:
-            value = ParseDict(_present(body), kind()).SerializeToString(deterministic=True)
-        except ParseError as wrong:
+            value = kind(**body).SerializeToString(deterministic=True)
+        except (TypeError, ValueError) as wrong:
             raise TypeError(f"{type(event).__name__} does not fit its message: {wrong}") from wrong
         headers = {
             "ce_specversion": "1.0", "ce_id": event.id, "ce_type": f"radloop.v1.{type(event).__name__}",
@@ -98,12 +98,12 @@ class Wire:
         except (KeyError, ValueError) as wrong:
             where = places(wrong) if isinstance(wrong, ValidationError) else f"envelope: {wrong}"
             raise Permanent(f"not a {kind.__name__}: {where}") from wrong
-        _present(_ADAPTERS[kind].dump_python(event, mode="json"))
+        _present(_ADAPTERS[kind].dump_python(event))
         return cast("Event", event)
 
 
 def _present(value: Any) -> Any:
-    """Return JSON without its nulls; raise Permanent for a number that is not finite (rejected, never repaired)."""
+    """Return the fields that are there; raise Permanent for a number that is not finite (rejected, never repaired)."""
     match value:
         case dict():
             return {name: _present(part) for name, part in value.items() if part is not None}

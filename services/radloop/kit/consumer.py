@@ -8,8 +8,7 @@ thousand, and stands in front of no STAT.
 """
 
 import logging
-from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from typing import Any
 
 from kafka import KafkaConsumer, OffsetAndMetadata
@@ -21,15 +20,14 @@ from radloop.kit.codec import EventCodec
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Arrived
 from radloop.kit.kafka import Broker, group, topics
+from radloop.kit.lanes import Lanes
 from radloop.kit.line import Line
 from radloop.kit.parking import Parking
-from radloop.kit.runner import Parked, Runner
-from radloop.kit.worker import Worker, back_off
+from radloop.kit.runner import Runner
+from radloop.kit.worker import Worker
 
 log = logging.getLogger(__name__)
 
-PARK_AFTER_S = 10.0
-LANES = 4
 JOIN_S = 15.0
 HELD_MS = 250
 """How long a broker may hold an empty fetch."""
@@ -50,11 +48,9 @@ class Consumer:
     ) -> None:
         """Hear the room's bulk topics, or all its others."""
         self._runner, self._broker, self._instance, self._clock = runner, broker, instance, clock
-        self._parking, self._bulk = parking, bulk
         self._group = group(runner.store.room, bulk=bulk)
         said = {events.topic(kind) for kind in runner.hears()}
         self._topics = tuple(sorted(name for name in said if topics()[name].bulk is bulk))
-        self._pool = ThreadPoolExecutor(1 if bulk else LANES, thread_name_prefix="lane-bulk" if bulk else "lane")
         self._line = Line(broker.bootstrap)
         self._bell = Bell(broker.bells, self._group, instance) if broker.bells else None
         self._kafka: KafkaConsumer | None = None
@@ -63,6 +59,7 @@ class Consumer:
         self._soon = 0
         self._join_by = 0.0
         self.worker = Worker("consumer-bulk" if bulk else "consumer", self._turn)
+        self._lanes = Lanes(runner, parking, clock, self.worker, bulk=bulk)
 
     def start(self) -> None:
         """Begin to poll."""
@@ -72,7 +69,7 @@ class Consumer:
     def stop(self) -> None:
         """Settle the inputs in hand and leave; what else was polled is read again, by whoever comes next."""
         self.worker.stop(timeout=15)
-        self._pool.shutdown(wait=True)
+        self._lanes.stop()
         self._close()
         self._line.close()
         if self._bell:
@@ -141,35 +138,18 @@ class Consumer:
             self._kafka, self._joined = None, False
 
     def _settle_all(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
-        """Settle a batch, one lane per key; keep polling (paused) as long as a dependency is away."""
-        lanes: defaultdict[str, list[Arrived]] = defaultdict(list)
+        """Settle a batch; keep polling (paused) as long as it takes."""
+        inputs: list[Arrived] = []
         for partition, records in polled.items():
             # After a start the records in hand when the process last died come first: count attempts before running them.
             careful = partition not in self._seen_partitions
             self._seen_partitions.add(partition)
             for record in records:
-                self._sort(record, lanes, careful=careful)
-        tries = 0
-        left = list(lanes.values())
-        while left and not self.worker.stopping:
-            running = {self._pool.submit(self._settle_lane, lane): lane for lane in left}
-            left = []
-            while wait(running, timeout=0.2).not_done:
-                self._idle(kafka, polled)
-            for future, lane in running.items():
-                try:
-                    future.result()
-                except Transient as away:
-                    self.worker.away = away.reason
-                    left.append(lane)
-            if left:
-                deadline = self._clock.monotonic() + back_off(tries)
-                tries += 1
-                while self._clock.monotonic() < deadline and not self.worker.stopping:
-                    self._idle(kafka, polled)
+                arrived = self._read(record)
+                if arrived is not None:
+                    inputs.append(replace(arrived, careful=careful))
+        self._lanes.settle(inputs, lambda: self._idle(kafka, polled))
         kafka.resume(*kafka.paused())
-        if left:
-            raise Transient("stopping: what is left is read again")
 
     def _idle(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Keep membership without taking more; what a rebalance brings meanwhile is given back, to be read later."""
@@ -180,52 +160,19 @@ class Consumer:
             else:
                 kafka.seek(partition, records[0].offset)
 
-    def _sort(self, record: Any, lanes: dict[str, list[Arrived]], *, careful: bool) -> None:
+    def _read(self, record: Any) -> Arrived | None:
+        """Read a record; what cannot be read is kept in quarantine."""
         # Postgres keeps no NUL in text; a header without a value is an empty one.
         headers = {name: (value or b"").decode(errors="replace").replace("\0", "\ufffd") for name, value in record.headers}
         source, payload = f"topic:{record.topic}", record.value or b""
         try:
-            arrived = self._runner.read(headers.get("ce_type", ""), source, headers, payload)
+            return self._runner.read(headers.get("ce_type", ""), source, headers, payload)
         except Permanent as unreadable:
             while not self.worker.stopping:
                 try:
                     self._runner.quarantine_unread(source, headers, payload, unreadable.reason)
-                    return
+                    return None
                 except Transient as away:
                     self.worker.away = away.reason
                     self.worker.pause(1.0)
             raise Transient("stopped while a dependency was away") from unreadable
-        lanes[arrived.seen.subject].append(
-            Arrived(seen=arrived.seen, payload=payload, source=source, type_name=arrived.type_name, headers=headers, careful=careful),
-        )
-
-    def _settle_lane(self, lane: list[Arrived]) -> None:
-        """Settle the inputs of one key in order; what is settled is taken off, so that a second try goes on from there."""
-        while lane:
-            if self.worker.stopping:
-                raise Transient("stopping: what is left is read again")
-            if self._bulk:
-                self._runner.courtesy.give_way()
-            else:
-                self._runner.courtesy.live()
-            self._settle_or_park(lane[0])
-            lane.pop(0)
-
-    def _settle_or_park(self, arrived: Arrived) -> None:
-        started = self._clock.monotonic()
-        tries = 0
-        while True:
-            try:
-                if self._runner.settle_once(arrived) is not None:
-                    return
-            except Parked:
-                self._parking.park(arrived, "waits behind an earlier one")
-                return
-            except Transient as away:
-                if self._runner.fuse.open:
-                    raise  # nothing is wrong with this input: wait with all others, and park none of them
-                if self._clock.monotonic() - started > PARK_AFTER_S or self.worker.stopping:
-                    self._parking.park(arrived, away.reason)
-                    return
-            self.worker.pause(min(back_off(tries), 2.0))
-            tries += 1

@@ -6,7 +6,7 @@ exception is an attempt, and after five the input is quarantined.
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from radloop.kit.courtesy import Courtesy
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Arrived, Command, Due, Event, Input, Outcome, Record, Reject, Route, Skip
 from radloop.kit.fuse import Fuse
-from radloop.kit.store import Store, Work
+from radloop.kit.store import Store, Unit, Work
 from radloop.kit.worker import places
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class Runner:
         kept: frozenset[Kept] = frozenset()
         with telemetry.span(name, arrived.headers.get("traceparent", ""), input=arrived.seen.id) as span:
             try:
-                outcome, kept = self._decide_and_keep(route, arrived)
+                outcome, kept = self._settle_unit(route, arrived)
             except Permanent as never:
                 outcome = self._bury(route, arrived, never.reason, attempts)
             except (Transient, Parked):
@@ -158,32 +158,81 @@ class Runner:
             span.set_attribute("reason", outcome.reason)
         if outcome.repeated:
             return outcome
+        self._tell(route, outcome, started)
+        self._wake(kept)
+        return outcome
+
+    def _tell(self, route: Route[Any], outcome: Outcome, started: float) -> None:
         if outcome.kind != "quarantined":
             self.fuse.mend()
         telemetry.count("radloop_inputs_total", route=route.name, outcome=outcome.kind)
         telemetry.observe("radloop_settle_seconds", self._clock.monotonic() - started, route=route.name)
+
+    def _wake(self, kept: Set[Kept]) -> None:
         for what, wake in self._after_commit:
             if what in kept:
                 wake()
-        return outcome
 
-    def _decide_and_keep(self, route: Route[Any], arrived: Arrived) -> tuple[Outcome, frozenset[Kept]]:
+    def settle_together(self, inputs: Sequence[Arrived]) -> bool:
+        """Settle inputs of different subjects in one transaction, each for all of its routes: fewer round trips for the same promise.
+
+        False where one of them failed, must wait, or is to be handled with care: then nothing was kept, and each is settled alone.
+        """
+        if self.fuse.open or any(one.careful for one in inputs):
+            return False
+        started = self._clock.monotonic()
+        try:
+            units = [
+                Unit(route, one, route.observe(one.seen) if route.observe else one.seen, route.keys(one.seen))
+                for one in inputs for route in self.routes if route.hears_this(one.seen)
+            ]
+            with self.store.begin() as work:
+                settled = self._settle_units(work, units)
+        except Exception:  # noqa: BLE001 - whatever it was: the one that failed will fail alone, and is counted then
+            return False
+        kept: set[Kept] = set()
+        for unit, outcome, has in settled:
+            kept |= has
+            self._tell(unit.route, outcome, started)
+        self._wake(kept)
+        return True
+
+    def _settle_units(self, work: Work, units: Sequence[Unit]) -> list[tuple[Unit, Outcome, frozenset[Kept]]]:
+        work.lock(tuple(sorted({key for unit in units for key in unit.keys})))
+        claimed = work.claim_all(units)
+        work.read_ahead(claimed)
+        settled = []
+        with work.without_waiting():
+            for unit in claimed:
+                trace = unit.arrived.headers.get("traceparent", "")
+                with telemetry.span(f"{self.store.room} · {unit.route.name}", trace, input=unit.arrived.seen.id) as span:
+                    outcome, kept = self._decide_and_keep(work, unit)
+                    span.set_attribute("outcome", outcome.kind)
+                    span.set_attribute("reason", outcome.reason)
+                settled.append((unit, outcome, kept))
+        return settled
+
+    def _settle_unit(self, route: Route[Any], arrived: Arrived) -> tuple[Outcome, frozenset[Kept]]:
         seen = route.observe(arrived.seen) if route.observe else arrived.seen
-        keys = route.keys(arrived.seen)
+        unit = Unit(route, arrived, seen, route.keys(arrived.seen))
         with self.store.begin() as work:
-            work.lock(keys)
+            work.lock(unit.keys)
             if arrived.revocable and not work.is_set(arrived.seen):
                 return Outcome(kind="skipped", reason="the timer was set anew or cancelled", repeated=True), frozenset()
-            if not work.claim(route.name, arrived, keys):
+            if not work.claim(route.name, arrived, unit.keys):
                 before = work.settled(route, arrived.seen.id)
                 if before is None:
                     raise Parked
                 return before, frozenset()
-            decision = route.decide(seen, work.load(route.keeps, keys))
-            outcome = self._keep(work, route, keys, arrived, decision)
-            work.settle(route.name, arrived.seen.id, outcome)
-            if arrived.careful:
-                work.forget_attempts(route.name, arrived.seen.id)
+            return self._decide_and_keep(work, unit)
+
+    def _decide_and_keep(self, work: Work, unit: Unit) -> tuple[Outcome, frozenset[Kept]]:
+        route, arrived = unit.route, unit.arrived
+        decision = route.decide(unit.seen, work.load(route.keeps, unit.keys))
+        outcome = self._keep(work, route, unit.keys, arrived, decision)
+        work.settle(route.name, arrived.seen.id, outcome)
+        if arrived.careful:
+            work.forget_attempts(route.name, arrived.seen.id)
         return outcome, _kept(decision)
 
     def _keep(

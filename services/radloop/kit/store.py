@@ -2,8 +2,9 @@
 
 import re
 import select
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from radloop.kit import codec, telemetry
 from radloop.kit.codec import Message
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Arrived, At, Deliver, Due, Input, Outcome, Route, StartJob
-from radloop.kit.tables import Repository
+from radloop.kit.tables import Repository, Table
 
 # The store is away or asks to be asked again (deadlock, shutdown, a standby that only reads); anything else is an error of ours.
 _AWAY = (
@@ -32,18 +33,31 @@ _NEVER_FITS = (
 )
 
 
+@dataclass(frozen=True)
+class Unit:
+    """One input on its way to one of its handlers: what the handler will see, under the keys that are locked for it."""
+
+    route: Route[Any]
+    arrived: Arrived
+    seen: Any
+    keys: tuple[str, ...]
+
+
 class Work:
-    """One transaction of one input; all of it is kept, or none."""
+    """One transaction; all of it is kept, or none."""
 
     def __init__(self, cursor: Cursor[Any], room: str, repositories: Mapping[type, Repository[Any]]) -> None:
         self.cursor = cursor
         self._room = room
         self._repositories = repositories
+        self._read_ahead: dict[tuple[type, tuple[str, ...]], Any] = {}
 
     def lock(self, keys: tuple[str, ...]) -> None:
-        """Wait for the keys, held until the transaction ends (a row that does not exist yet cannot be locked)."""
-        for key in keys:
-            self.cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{self._room}|{key}",))
+        """Wait for the keys, in their order, held until the transaction ends (a row that does not exist yet cannot be locked)."""
+        self.cursor.execute(
+            "select pg_advisory_xact_lock(hashtextextended(key, 0)) from unnest(%s::text[]) as key",
+            ([f"{self._room}|{key}" for key in keys],),
+        )
 
     def claim(self, route: str, arrived: Arrived, keys: tuple[str, ...]) -> bool:
         """Take the inbox row; False where it is settled already, or something of its keys is parked before it."""
@@ -52,6 +66,28 @@ class Work:
                 "(select id from parked where route = %s and input_id = %s), 9223372036854775807))"),
             route, arrived, keys[0], (route, list(keys), route, arrived.seen.id),
         )
+
+    def claim_all(self, units: Sequence[Unit]) -> list[Unit]:
+        """Take the inbox rows and return the units that have theirs now; the others were settled before.
+
+        Raise Transient where anything of any of their keys is parked: then each must be looked at alone.
+        """
+        keys = sorted({key for unit in units for key in unit.keys})
+        self.cursor.execute("select from parked where keys && %s::text[] limit 1", (keys,))
+        if self.cursor.fetchone() is not None:
+            raise Transient("something of the same key is parked")
+        self.cursor.execute(
+            "insert into inbox (route, input_id, key, type, outcome, trace)"
+            " select route, input_id, key, type, 'recorded', trace"
+            " from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[]) as heard (route, input_id, key, type, trace)"
+            " on conflict do nothing returning route, input_id",
+            (
+                [unit.route.name for unit in units], [unit.arrived.seen.id for unit in units], [unit.keys[0] for unit in units],
+                [unit.arrived.type_name for unit in units], [unit.arrived.headers.get("traceparent", "") for unit in units],
+            ),
+        )
+        taken = set(self.cursor.fetchall())
+        return [unit for unit in units if (unit.route.name, unit.arrived.seen.id) in taken]
 
     def take(self, route: str, arrived: Arrived, key: str) -> bool:
         """Take the inbox row whatever is parked; False where this route has already settled this input."""
@@ -84,11 +120,29 @@ class Work:
 
     def load(self, kind: type, keys: tuple[str, ...]) -> Any:
         """Return the state kept under the keys, None where there is none."""
+        if (kind, keys) in self._read_ahead:
+            return self._read_ahead[kind, keys]
         return self._repositories[kind].load(self.cursor, keys)
+
+    def read_ahead(self, units: Sequence[Unit]) -> None:
+        """Load what these units will ask for, one round trip a table; what is saved meanwhile is what is loaded then."""
+        for kind in {unit.route.keeps for unit in units}:
+            repository = self._repositories[kind]
+            if isinstance(repository, Table):
+                keys = [unit.keys for unit in units if unit.route.keeps is kind]
+                self._read_ahead |= {(kind, key): state for key, state in repository.load_all(self.cursor, keys).items()}
+
+    @contextmanager
+    def without_waiting(self) -> Iterator[None]:
+        """Send what is written in this block without waiting for each answer; what fails is raised at its end."""
+        with self.cursor.connection.pipeline():
+            yield
 
     def save(self, kind: type, keys: tuple[str, ...], state: object) -> None:
         """Keep the state."""
         self._repositories[kind].save(self.cursor, keys, state)
+        if (kind, keys) in self._read_ahead:
+            self._read_ahead[kind, keys] = state
 
     def enqueue(self, event_id: str, message: Message) -> None:
         """Put one event into the outbox; the same event again is the same row."""

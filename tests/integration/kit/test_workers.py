@@ -14,7 +14,7 @@ from examples.shared import SITE, envelope, study
 
 from radloop.events.study import StudyBackfilled
 from radloop.events.wire import Wire
-from radloop.kit import consumer as consumer_module
+from radloop.kit import consumer as consumer_module, lanes
 from radloop.kit.bell import Bell, ring
 from radloop.kit.courtesy import Courtesy
 from radloop.kit.deliveries import Check, Deliveries
@@ -100,7 +100,7 @@ def test_a_rung_consumer_does_not_wait_for_its_next_look(here: Here, monkeypatch
 
 def test_a_parked_case_holds_nobody_else_and_keeps_its_order(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for a dependency is parked, later inputs of its key behind it; others go on; then all are settled in order."""
-    monkeypatch.setattr(consumer_module, "PARK_AFTER_S", 0.2)
+    monkeypatch.setattr(lanes, "PARK_AFTER_S", 0.2)
     slow, quick = str(uuid.uuid4()), str(uuid.uuid4())
     here.world.away.add(slow)
     for revision in (1, 2, 3):
