@@ -155,6 +155,11 @@ class Here:
             diary = work.load(Diary, (key,))
         return diary.lines if diary else ()
 
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return a query's rows."""
+        with self.store.connection() as connection:
+            return connection.execute(query).fetchall()
+
     def count(self, table: str, where: str = "true") -> int:
         """Count rows."""
         with self.store.connection() as connection:

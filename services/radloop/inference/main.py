@@ -34,7 +34,7 @@ def build(settings: Settings) -> Room:
     lens = Lens(desk, Folder(settings.blobs), packages, loaded, settings.batch)
 
     def furnish(runner: Runner) -> Furnishing:
-        readers = Readers(desk, runner.submit, clock, settings.readers)
+        readers = Readers(desk, runner.submit, clock, settings.readers, runner.caught_up.is_set)
         runner.after_commit("state", readers.wake)
         return Furnishing(
             services=(InferenceService(desk, loaded.warm).register,), parts=(loaded, readers),

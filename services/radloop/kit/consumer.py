@@ -9,6 +9,7 @@ thousand, and stands in front of no STAT.
 
 import logging
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from kafka import KafkaConsumer, OffsetAndMetadata
@@ -36,6 +37,10 @@ UNHELD_MS, RUNG_MS = 2, 10
 IDLE_S, SOON_S, SOON_LOOKS = 0.5, 0.05, 5
 """How long a look waits for the bell: soon where a member is joining, and some times after it was rung and found nothing yet."""
 COMMIT_MS = 10_000
+BACK = timedelta(seconds=60)
+"""How far to read back after a broker was away: longer than any broker waits with what it keeps, and hearers skip repeats."""
+CATCH_UP_S = 60.0
+"""So long work that can wait is held back when a room comes up and has not heard yet what is urgent."""
 MOST = 200
 
 
@@ -48,6 +53,7 @@ class Consumer:
     ) -> None:
         """Hear the room's bulk topics, or all its others."""
         self._runner, self._broker, self._instance, self._clock = runner, broker, instance, clock
+        self._bulk = bulk
         self._group = group(runner.store.room, bulk=bulk)
         said = {events.topic(kind) for kind in runner.hears()}
         self._topics = tuple(sorted(name for name in said if topics()[name].bulk is bulk))
@@ -55,6 +61,10 @@ class Consumer:
         self._bell = Bell(broker.bells, self._group, instance) if broker.bells else None
         self._kafka: KafkaConsumer | None = None
         self._seen_partitions: set[Any] = set()
+        self._cut_at: datetime | None = None
+        self._gone_back: set[Any] = set()
+        self._ends: dict[Any, int] = {}
+        self._catch_up_by = clock.monotonic() + CATCH_UP_S
         self._more = self._joined = False
         self._soon = 0
         self._join_by = 0.0
@@ -65,6 +75,8 @@ class Consumer:
         """Begin to poll."""
         if self._topics:
             self.worker.start()
+        elif not self._bulk:
+            self._runner.caught_up.set()
 
     def stop(self) -> None:
         """Settle the inputs in hand and leave; what else was polled is read again, by whoever comes next."""
@@ -91,15 +103,17 @@ class Consumer:
                 self._line.was_cut()  # from here on it must hold
                 self._kafka = self._broker.consumer(self._group, self._instance, self._topics)
                 self._join_by = self._clock.monotonic() + JOIN_S
-            polled = self._poll(self._kafka)
+            polled = self._go_back(self._kafka, self._poll(self._kafka))
             # A member without partitions (more members than partitions) counts as joined after a while.
             self._joined = self._joined or bool(self._kafka.assignment()) or self._clock.monotonic() > self._join_by
             if polled:
                 self._settle_all(self._kafka, polled)
             if self._line.was_cut():
-                raise Transient("kafka was away: reading again from the committed offsets")
+                self._cut_at, self._gone_back = self._clock.now(), set()
+                raise Transient("kafka was away: reading again what it may have lost")
             if polled:
                 self._commit(self._kafka, polled)
+            self._look_how_far(self._kafka)
             settled = True
         except KafkaError as away:
             raise Transient(f"kafka is away: {type(away).__name__}") from away
@@ -118,6 +132,36 @@ class Consumer:
         self._more = bool(polled)
         self._soon = 0 if polled else SOON_LOOKS if rung else max(0, self._soon - 1)
         return polled
+
+    def _go_back(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> dict[Any, list[Any]]:
+        """After a broker was away, read each partition again from a minute before, and return what is not read again.
+
+        A broker that lost its last records takes new ones at their offsets, and a commit that was under way when it died may reach it
+        when it is back: then the committed offset lies beyond what was sent again, and nobody would read that.
+        """
+        if self._cut_at is None or self._clock.now() - self._cut_at > BACK:
+            return polled
+        fresh = kafka.assignment() - self._gone_back
+        if not fresh:
+            return polled
+        before = int((self._cut_at - BACK).timestamp() * 1000)
+        for partition, found in kafka.offsets_for_times(dict.fromkeys(fresh, before)).items():
+            at = polled[partition][0].offset if partition in polled else kafka.position(partition)
+            if found is not None and found.offset < at:
+                kafka.seek(partition, found.offset)
+                polled = {one: records for one, records in polled.items() if one != partition}
+        self._gone_back |= fresh
+        return polled
+
+    def _look_how_far(self, kafka: KafkaConsumer) -> None:
+        """Note when all has been read that waited when this room came up: only then is it known what is urgent."""
+        if self._bulk or self._runner.caught_up.is_set():
+            return
+        if not self._ends:
+            self._ends = dict(kafka.end_offsets(list(kafka.assignment())))
+        behind = any(kafka.position(one) < end for one, end in self._ends.items() if one in kafka.assignment())
+        if self._joined and not behind or self._clock.monotonic() > self._catch_up_by:
+            self._runner.caught_up.set()
 
     def _commit(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Commit what was settled, and that alone: partitions may have come and gone meanwhile."""

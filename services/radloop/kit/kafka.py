@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +14,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from radloop.kit.errors import Misconfigured, Transient
+from radloop.kit.retention import read_retention
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,6 @@ class Topic:
     message: str
     key: str
     partitions: int
-    retention_days: int
     phi: bool
     bulk: bool
     """Whether its events may come by the thousand while nobody waits for any of them: hearers take them after all others."""
@@ -52,8 +52,7 @@ def topics() -> Mapping[str, Topic]:
     for file in sorted(folder.glob("*.yaml")):
         said: dict[str, Any] = yaml.safe_load(file.read_text())
         found[file.stem] = Topic(
-            name=file.stem, message=said["message"], key=said["key"], partitions=said["partitions"],
-            retention_days=said["retention_days"], phi=said["phi"], bulk=said["bulk"], said_by=tuple(said["said_by"]),
+            name=file.stem, message=said["message"], key=said["key"], partitions=said["partitions"], phi=said["phi"], bulk=said["bulk"], said_by=tuple(said["said_by"]),
             heard_by=tuple(said["heard_by"]), description=said["description"], examples=tuple(said["examples"]),
         )
     if not found:
@@ -73,6 +72,7 @@ class Broker:
     ca_file: str = ""
     bells: str = ""
     """A folder for `kit.bell`, where this broker does not hold empty fetches (the embedded one); empty where it does."""
+    topic_days: int = field(default_factory=lambda: read_retention().topic)
 
     def options(self) -> dict[str, Any]:
         """Return kafka-python's options."""
@@ -121,7 +121,7 @@ class Broker:
                         admin.create_topics({
                             name: {
                                 "num_partitions": topic.partitions, "replication_factor": -1,
-                                "configs": {"retention.ms": str(topic.retention_days * MILLISECONDS_A_DAY)},
+                                "configs": {"retention.ms": str(self.topic_days * MILLISECONDS_A_DAY)},
                             }
                             for name, topic in missing.items()
                         })

@@ -1,4 +1,4 @@
-"""Events out: what is not marked sent, in order per key and topic, bulk topics last, woken at once; one relay per room.
+"""Events out: what is not marked sent, in order per key and topic, then bulk topics, then what is to be repeated; one relay per room.
 
 After the broker was away, topics are verified first, then what may have been lost is sent again, and only then anything
 new. Hearers recognise a repeat by its id.
@@ -6,7 +6,8 @@ new. Hearers recognise a repeat by its id.
 
 import logging
 from collections import defaultdict, deque
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -17,12 +18,12 @@ from radloop.kit.errors import Transient
 from radloop.kit.kafka import Broker, group, topics
 from radloop.kit.leader import Leader
 from radloop.kit.line import Line
+from radloop.kit.outbox import BATCH, Outbox, Said
 from radloop.kit.store import Store
 from radloop.kit.worker import Worker
 
 log = logging.getLogger(__name__)
 
-BATCH, BULK_BATCH = 500, 50
 IDLE_S = 0.25
 FLUSH_S = 25  # longer than the producer's own limit for one delivery (20 s), so that it says what failed
 # Counted back from the last event marked sent, which may be one that the producer held while the broker was away: what the
@@ -34,9 +35,14 @@ class Relay:
     """Sends a room's outbox to Kafka, as long as it holds the room's advisory lock."""
 
     def __init__(self, store: Store, broker: Broker, resend_window_s: float = RESEND_WINDOW_S) -> None:
-        self._store, self._broker, self._resend_window_s = store, broker, resend_window_s
+        self._broker, self._resend_window_s = broker, resend_window_s
         self._producer: KafkaProducer | None = None
         self._leader, self._line = Leader(store, "relay"), Line(broker.bootstrap)
+        self._outbox = Outbox(store)
+        bulk = [name for name, topic in topics().items() if topic.bulk]
+        self._kinds: tuple[Callable[[], Sequence[Said]], ...] = (
+            partial(self._outbox.waiting, bulk, bulk=False), partial(self._outbox.waiting, bulk, bulk=True), self._outbox.to_repeat,
+        )
         self._was_away = True
         self.worker = Worker("relay", self._turn)
 
@@ -61,9 +67,13 @@ class Relay:
                 self._broker.ensure_topics()
                 self._send_again()
                 self._was_away = False
-            if self._send_batch(bulk=False, most=BATCH) == BATCH:
-                return 0.0
-            return 0.0 if self._send_batch(bulk=True, most=BULK_BATCH) == BULK_BATCH else IDLE_S
+            sent = 0
+            for waiting in self._kinds:
+                count = self._send(waiting())
+                sent += count
+                if count == BATCH:
+                    break  # there is more of this kind, which goes before the others
+            return 0.0 if sent else IDLE_S
         except Transient:
             self._broker_lost()
             raise
@@ -86,41 +96,22 @@ class Relay:
                 log.info("closed the producer with events in hand", extra={"reason": type(unsent).__name__})
             self._producer = None
 
-    def _send_batch(self, *, bulk: bool, most: int) -> int:
-        with self._store.connection() as connection:
-            rows = connection.execute(
-                "select id, topic, key, headers, value from outbox where sent_at is null and (topic = any(%s)) = %s order by id limit %s",
-                ([name for name, topic in topics().items() if topic.bulk], bulk, most),
-            ).fetchall()
-        if rows:
-            self._send(rows)
-        return len(rows)
-
     def _send_again(self) -> None:
         """Send again what the broker acknowledged shortly before it went away; it may have lost it."""
-        with self._store.connection() as connection:
-            # Read once: what is sent again is marked anew, and would move the window.
-            ids = [row[0] for row in connection.execute(
-                "select id from outbox where sent_at > (select max(sent_at) from outbox) - make_interval(secs => %s) order by id",
-                (self._resend_window_s,),
-            )]
+        ids = self._outbox.sent_lately(self._resend_window_s)  # read once: what is sent again is marked anew, and would move the window
         for start in range(0, len(ids), BATCH):
-            with self._store.connection() as connection:
-                rows = connection.execute(
-                    "select id, topic, key, headers, value from outbox where id = any(%s) order by id", (ids[start:start + BATCH],),
-                ).fetchall()
-            self._send(rows)
+            self._send(self._outbox.read(ids[start:start + BATCH]))
         if ids:
             log.info("sent again what may have been lost", extra={"count": len(ids)})
 
-    def _send(self, rows: list[Any]) -> None:
-        """Send rows and mark those the broker took.
+    def _send(self, events: Sequence[Said]) -> int:
+        """Send events and mark those the broker took; return how many these were.
 
         One event of each key at a time: had two been under way, the second might be taken and the first lost with its batch.
         """
-        queues: defaultdict[tuple[str, str], deque[Any]] = defaultdict(deque)
-        for row in rows:
-            queues[row[1], row[2]].append(row)
+        queues: defaultdict[tuple[str, str], deque[Said]] = defaultdict(deque)
+        for event in events:
+            queues[event.topic, event.key].append(event)
         failed = False
         while queues and not failed:
             taken = self._send_wave([queue.popleft() for queue in queues.values()])
@@ -129,28 +120,28 @@ class Relay:
                 ring(self._broker.bells, {group(room, bulk=topic.bulk) for topic in said for room in topic.heard_by})
             failed = len(taken) < len(queues)
             queues = defaultdict(deque, {key: queue for key, queue in queues.items() if queue})
-            with self._store.connection() as connection:
-                connection.execute("set local synchronous_commit = off")  # a lost mark only means a repeat, which is absorbed
-                connection.execute("update outbox set sent_at = clock_timestamp() where id = any(%s)", (taken,))
+            self._outbox.mark_sent(taken)
         if failed:
             raise Transient("kafka did not take every event")
+        return len(events)
 
-    def _send_wave(self, rows: list[Any]) -> list[int]:
-        """Send rows of different keys at once and return the ids of those the broker took."""
+    def _send_wave(self, events: Sequence[Said]) -> list[int]:
+        """Send events of different keys at once and return the ids of those the broker took."""
         assert self._producer is not None
         try:
             sent = [
-                (row_id, topic, self._producer.send(
-                    topic, value=bytes(value), key=key.encode(), headers=[(name, text.encode()) for name, text in headers.items()],
+                (event, self._producer.send(
+                    event.topic, value=event.value, key=event.key.encode(),
+                    headers=[(name, text.encode()) for name, text in event.headers.items()],
                 ))
-                for row_id, topic, key, headers, value in rows
+                for event in events
             ]
             self._producer.flush(timeout=FLUSH_S)
         except KafkaError as away:
             raise Transient(f"kafka is away: {type(away).__name__}") from away
         taken: list[int] = []
-        for row_id, topic, future in sent:
+        for event, future in sent:
             if future.succeeded():
-                taken.append(row_id)
-                telemetry.count("radloop_events_sent_total", topic=topic)
+                taken.append(event.id)
+                telemetry.count("radloop_events_sent_total", topic=event.topic)
         return taken

@@ -23,7 +23,9 @@ from radloop.kit.flow import Route
 from radloop.kit.health import Health
 from radloop.kit.jobs import Job, Jobs, run_job
 from radloop.kit.parking import Parking
+from radloop.kit.pruning import Pruning
 from radloop.kit.relay import Relay
+from radloop.kit.retention import read_retention
 from radloop.kit.runner import Runner
 from radloop.kit.settings import RoomSettings
 from radloop.kit.store import Store
@@ -80,7 +82,7 @@ class Room:
         store = Store(self.settings.postgres.get_secret_value(), self.name, self.repositories)
         store.migrate(self.migrations)
         store.open()
-        return Runner(store, self.routes, self.events, self.clock)
+        return Runner(store, self.routes, self.events, self.clock, read_retention(self.settings.retention).horizon)
 
     def run(self, arguments: Sequence[str]) -> int:
         """Run as a process until SIGTERM or SIGINT; `job ID` runs one job in this (child) process instead."""
@@ -114,10 +116,11 @@ class Room:
         broker = self.settings.broker()
         furnishing = self.furnish(runner)
         relay, timers, parking = Relay(runner.store, broker), Timers(runner, self.clock), Parking(runner)
+        pruning = Pruning(runner.store, read_retention(self.settings.retention), self.clock)
         consumer = Consumer(runner, self.events, broker, self.settings.instance, parking, self.clock)
         bulk = Consumer(runner, self.events, broker, self.settings.instance, parking, self.clock, bulk=True)
-        workers: list[Worker] = [relay.worker, timers.worker, parking.worker]
-        inner: list[Part] = [relay, timers, parking, consumer, bulk]
+        workers: list[Worker] = [relay.worker, timers.worker, parking.worker, pruning.worker]
+        inner: list[Part] = [relay, timers, parking, pruning, consumer, bulk]
         runner.after_commit("event", relay.worker.wake)
         runner.after_commit("timer", timers.worker.wake)
         if furnishing.check is not None:

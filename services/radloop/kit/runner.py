@@ -6,8 +6,10 @@ exception is an attempt, and after five the input is quarantined.
 
 import hashlib
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from radloop.kit import codec, telemetry
@@ -36,9 +38,13 @@ class Parked(Exception):  # noqa: N818 - not an error: an earlier input of the s
 class Runner:
     """Settles inputs for one room."""
 
-    def __init__(self, store: Store, routes: Sequence[Route[Any]], events: EventCodec, clock: Clock) -> None:
-        self.store, self.routes, self._events, self._clock = store, tuple(routes), events, clock
+    def __init__(
+        self, store: Store, routes: Sequence[Route[Any]], events: EventCodec, clock: Clock, horizon: timedelta = timedelta.max,
+    ) -> None:
+        """`horizon` is how far back the inbox remembers (`kit.retention`)."""
+        self.store, self.routes, self._events, self._clock, self._horizon = store, tuple(routes), events, clock, horizon
         self.fuse, self.courtesy = Fuse(clock), Courtesy(clock)
+        self.caught_up = threading.Event()  # set once the room has heard what waited for it when it came up
         self._kinds: Mapping[str, type[Input]] = {route.hears.__name__: route.hears for route in routes}
         self._after_commit: list[tuple[Kept, Callable[[], None]]] = []
 
@@ -77,7 +83,7 @@ class Runner:
         """Read a stored or received input again; raise Permanent where it is none that this room knows."""
         if source.startswith("topic:"):
             seen: Input = self._events.decode(headers, payload)
-            flaw = _flaw(seen)
+            flaw = _flaw(seen) or self._too_old(headers, seen)
             if flaw:
                 raise Permanent(flaw)
         elif type_name in self._kinds:
@@ -85,6 +91,17 @@ class Runner:
         else:
             raise Permanent(f"this room has no route for {type_name}")
         return Arrived(seen=seen, payload=payload, source=source, type_name=type_name, headers=headers)
+
+    def _too_old(self, headers: Mapping[str, str], event: Input) -> str:
+        """Say that an event was said before what the inbox remembers, empty where it was not: it may have been settled, and forgotten."""
+        told = headers.get("ce_recordedtime", "")
+        try:
+            said = datetime.fromisoformat(told) if told else event.at
+            if self._clock.now() - said <= self._horizon:
+                return ""
+        except (ValueError, TypeError):
+            return "its ce_recordedtime is no instant with an offset"
+        return f"it was said more than {self._horizon.days} days ago: whether it was settled then is no longer known"
 
     def settle_stubbornly(self, arrived: Arrived) -> Outcome:
         """Settle an input, trying unforeseen errors again until they are settled or quarantined."""

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from radloop.kit.errors import Misconfigured
 from radloop.kit.kafka import Broker
+from radloop.kit.retention import read_retention
 
 
 class RoomSettings(BaseModel):
@@ -28,6 +29,7 @@ class RoomSettings(BaseModel):
     kafka_password: SecretStr = SecretStr("")
     kafka_ca_file: str = ""
     kafka_bells: str = ""
+    retention: str = ""
 
     @classmethod
     def load(cls, room: str) -> Self:
@@ -51,7 +53,7 @@ class RoomSettings(BaseModel):
         return Broker(
             bootstrap=self.kafka, security=self.kafka_security, mechanism=self.kafka_mechanism, user=self.kafka_user,
             password=self.kafka_password.get_secret_value(), ca_file=self.kafka_ca_file,
-            bells=self.kafka_bells,
+            bells=self.kafka_bells, topic_days=read_retention(self.retention).topic,
         )
 
 

@@ -238,7 +238,7 @@ def test_what_waits_in_the_outbox_is_sent_with_bulk_last(here: Here) -> None:
     waves: list[list[str]] = []
     relay = Relay(here.store, here.broker)
     send = relay._send_wave
-    relay._send_wave = lambda rows: (waves.append([row[1] for row in rows]), send(rows))[1]  # type: ignore[method-assign]
+    relay._send_wave = lambda events: (waves.append([one.topic for one in events]), send(events))[1]  # type: ignore[method-assign]
     relay._turn()
     relay.stop()
     assert waves == [["order-recorded"], ["study-backfilled"] * 20]

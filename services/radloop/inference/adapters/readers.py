@@ -49,8 +49,12 @@ class Queue(Protocol):
 class Readers:
     """A bounded pool; `wake` after each commit, so that a reading wanted now is taken now."""
 
-    def __init__(self, queue: Queue, submit: Callable[[Command], Outcome], clock: Clock, others: int) -> None:
-        self._queue, self._submit, self._clock = queue, submit, clock
+    def __init__(
+        self, queue: Queue, submit: Callable[[Command], Outcome], clock: Clock, others: int,
+        caught_up: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`caught_up` says whether the room knows of everything that waits: until then only what is urgent is read."""
+        self._queue, self._submit, self._clock, self._caught_up = queue, submit, clock, caught_up
         self._taking = threading.Lock()
         self._urgent, self._calm_at = 0, clock.monotonic()
         self._workers = (
@@ -76,7 +80,7 @@ class Readers:
     def _turn(self, below: int = len(CLASSES)) -> float:
         """Take a reading of a rank below this, and while an urgent one is being read, only another urgent one."""
         with self._taking:  # all are woken at once: nobody may begin what can wait before it is known what cannot
-            hold = _IDLE_S if self._urgent else self._calm_at - self._clock.monotonic()
+            hold = _IDLE_S if self._urgent or not self._caught_up() else self._calm_at - self._clock.monotonic()
             taken = self._queue.take(URGENT if hold > 0 else below)
             urgent = taken is not None and taken.rank < URGENT
             self._urgent += urgent
