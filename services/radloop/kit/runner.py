@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
+from uuid import UUID
 
 from radloop.kit import codec, telemetry
 from radloop.kit.clock import Clock
@@ -27,6 +28,7 @@ Kept = Literal["state", "event", "delivery", "timer", "job"]
 ATTEMPTS = 5
 IDENTITY_LENGTH = 512
 EVENT_BYTES = 900_000  # brokers refuse 1 MB unless told otherwise, and a relay that is refused stands still
+_MEANWHILE = Outcome(kind="skipped", reason="somebody else has settled it meanwhile", repeated=True)
 
 
 class Parked(Exception):  # noqa: N818 - not an error: an earlier input of the same key waits, so this one does too
@@ -51,14 +53,20 @@ class Runner:
         kinds = dict.fromkeys(route.hears for route in self.routes)
         return tuple(kind for kind in kinds if issubclass(kind, Event))
 
-    def submit(self, command: Command) -> Outcome:
+    def wake(self, kept: Kept) -> None:
+        """Wake whoever waits for such a thing: something of it was kept without a decision."""
+        for what, wake in self._after_commit:
+            if what == kept:
+                wake()
+
+    def submit(self, command: Command, along: Callable[[Work], bool] | None = None) -> Outcome:
         """Settle a command at once and return its outcome; raise Transient where a dependency is away.
 
         What the handler does not foresee is tried up to five times, then quarantined, and the door is told so.
         """
         arrived = Arrived(
             seen=command, payload=codec.encode(command), source=f"door:{command.actor.kind}",
-            type_name=type(command).__name__, headers={"traceparent": telemetry.traceparent()},
+            type_name=type(command).__name__, headers={"traceparent": telemetry.traceparent()}, along=along,
         )
         flaw = _flaw(command)
         if flaw:
@@ -77,13 +85,13 @@ class Runner:
         """Read a stored or received input again; raise Permanent where it is none that this room knows."""
         if source.startswith("topic:"):
             seen: Input = self._events.decode(headers, payload)
-            flaw = _flaw(seen)
-            if flaw:
-                raise Permanent(flaw)
         elif type_name in self._kinds:
             seen = codec.decode(self._kinds[type_name], payload)
         else:
             raise Permanent(f"this room has no route for {type_name}")
+        flaw = _flaw(seen)
+        if flaw:
+            raise Permanent(flaw)
         return Arrived(seen=seen, payload=payload, source=source, type_name=type_name, headers=headers)
 
     def settle_stubbornly(self, arrived: Arrived) -> Outcome:
@@ -110,7 +118,7 @@ class Runner:
         outcome = Outcome(kind="skipped", reason="no route hears it")
         trouble: Exception | None = None
         for route in self.routes:
-            if route.hears_this(arrived.seen):
+            if route.hears_this(arrived.seen) and arrived.route in {"", route.name}:
                 try:
                     outcome = self._settle(route, arrived)
                 except Exception as failed:  # noqa: BLE001 - raised below: the input's other routes do not wait for this one
@@ -121,7 +129,7 @@ class Runner:
 
     def _settle(self, route: Route[Any], arrived: Arrived) -> Outcome:
         # Asked beforehand only where a repeat would cost something; else the claim tells, in the one transaction.
-        if route.observe or arrived.careful or self.fuse.open:
+        if (route.observe or arrived.careful or self.fuse.open) and arrived.along is None:
             before = self.store.settled(route, arrived.seen.id)
             if before is not None:
                 return before
@@ -142,8 +150,8 @@ class Runner:
                     self.store.uncount(route.name, arrived.seen.id)
                 raise
             except Exception as surprise:
-                self.fuse.blow(arrived.seen.subject)
                 reason = f"{type(surprise).__name__} in {route.name}"
+                self.fuse.blow(arrived.seen.subject, reason)
                 attempts = attempts or self.store.attempt(route.name, arrived.seen.id, reason)
                 log.error(  # noqa: TRY400 - a traceback repeats the message, which may repeat a patient's data
                     "unforeseen", extra={
@@ -174,6 +182,8 @@ class Runner:
             work.lock(keys)
             if arrived.revocable and not work.is_set(arrived.seen):
                 return Outcome(kind="skipped", reason="the timer was set anew or cancelled", repeated=True), frozenset()
+            if arrived.along is not None and not arrived.along(work):
+                return _MEANWHILE, frozenset()
             if not work.claim(route.name, arrived, keys):
                 before = work.settled(route, arrived.seen.id)
                 if before is None:
@@ -228,6 +238,8 @@ class Runner:
             keys = (arrived.seen.subject,)
         with self.store.begin() as work:
             work.lock(keys)
+            if arrived.along is not None and not arrived.along(work):
+                return _MEANWHILE
             if not work.take(route.name, arrived, keys[0]):
                 return work.settled(route, arrived.seen.id) or outcome
             work.bury(route.name, arrived, reason, attempts)
@@ -252,18 +264,25 @@ class Runner:
                 work.settle("unread", digest, Outcome(kind="quarantined", reason=reason))
         telemetry.count("radloop_quarantined_total", route="unread")
 
-    def retry(self, route_name: str, arrived: Arrived) -> Outcome:
-        """Run the handler again on a quarantined input, after repair: its claim is given back first.
+    def retry(self, item: UUID, route: str, arrived: Arrived) -> Outcome:
+        """Run the handler again on a quarantined input, after repair.
 
-        What has succeeded meanwhile keeps its claim, so that a second retry has no second effect.
+        Its claim is given back, the handler runs and the item is closed in one transaction: neither a kill nor somebody else
+        who retries it makes it happen twice, or not at all. What has succeeded meanwhile keeps its claim.
         """
+        hearing = [one.name for one in self.routes if one.hears_this(arrived.seen)]
+        if not hearing:
+            raise Permanent("no route of this room hears it")
         with self.store.connection() as connection:
-            connection.execute(
-                "delete from inbox where route = %s and input_id = %s and outcome in ('rejected', 'quarantined')",
-                (route_name, arrived.seen.id),
-            )
-            connection.execute("delete from attempt where route = %s and input_id = %s", (route_name, arrived.seen.id))
-        return self.settle_stubbornly(arrived)
+            connection.execute("delete from attempt where route = any(%s) and input_id = %s", (hearing, arrived.seen.id))
+        if route in hearing:
+            return self.settle_stubbornly(
+                replace(arrived, route=route, along=lambda work: work.reopen(item, route, arrived.seen.id)))
+        # It could not be read, or an upgrade gave the route another name: every route that hears it, each by its own claim.
+        outcome = self.settle_stubbornly(arrived)
+        with self.store.begin() as work:
+            work.reopen(item, route, arrived.seen.id)
+        return outcome
 
 
 def _kept(decision: Record[Any] | Skip | Reject) -> frozenset[Kept]:

@@ -30,7 +30,7 @@ def test_the_fuse_opens_after_failures_on_different_cases_and_lets_one_a_minute_
     fuse = Fuse(clock)
     for number in range(FUSE_AFTER):
         fuse.hold()
-        fuse.blow(f"case-{number}")
+        fuse.blow(f"case-{number}", "ZeroDivisionError in add")
     with pytest.raises(Transient, match="fuse"):
         fuse.hold()
     clock.advance(61)
@@ -45,7 +45,7 @@ def test_one_poison_case_never_blows_the_fuse() -> None:
     """The same case failing again and again says nothing about the code."""
     fuse = Fuse(ManualClock(NOW))
     for _ in range(50):
-        fuse.blow("the same case")
+        fuse.blow("the same case", "ZeroDivisionError in add")
     assert not fuse.open
 
 
