@@ -213,11 +213,12 @@ def test_two_who_retry_at_once_have_one_effect(here: Here) -> None:
 
 
 def test_two_who_retry_what_fails_again_make_one_new_row(here: Here) -> None:
-    """The second does not take the first one's new claim for the old one."""
+    """The second, who looked before the first was done, does not take the first one's new claim for the old one."""
     [item] = bury(here)
     WORLD["wrong"] = Permanent("still never")
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: retry(here, item.id), range(4)))
+    arrived = here.runner.read("Add", "door:reader", {}, codec.encode(told()))
+    outcomes = [here.runner.retry(uuid.UUID(item.id), "add", arrived).reason for _ in range(2)]
+    assert outcomes == ["still never", "somebody else has settled it meanwhile"]
     assert [one.reason for one in waiting(here)] == ["still never"]
 
 
@@ -268,17 +269,34 @@ def test_what_still_cannot_be_read_goes_on_waiting(here: Here, payload: bytes, t
 
 def test_an_input_of_several_routes_is_retried_for_the_one_that_failed(here: Here) -> None:
     """What another route made of it is neither done again nor told as the outcome."""
-    store, heard = here.runner.store, []
+    heard: list[str] = []
 
     def count(command: Add, tally: Tally | None) -> Decision[Tally]:
         heard.append(command.id)
         return Skip("counted")
 
-    routes = (on(Add, add, keeps=Tally), on(Add, count, keeps=Tally, name="count"))
-    here.runner.routes = Runner(store, routes, Wire(), SystemClock()).routes
+    here.runner.routes = (on(Add, add, keeps=Tally), on(Add, count, keeps=Tally, name="count"))
     [item] = bury(here)
     assert retry(here, item.id) == "recorded"
     assert (here.value(), heard) == (1, ["a"])
+
+
+def test_a_route_that_looks_at_the_world_first_is_retried_too(here: Here) -> None:
+    """It looks again, and is not put off with the answer it gave before."""
+    here.runner.routes = (on(Add, add, keeps=Tally, observe=lambda command: command),)
+    [item] = bury(here)
+    assert retry(here, item.id) == "recorded"
+    assert here.value() == 1
+
+
+def test_an_upgrade_that_renamed_a_route_hides_nothing(here: Here) -> None:
+    """Whatever hears such an input takes it; where nothing does any more, it goes on waiting."""
+    [item] = bury(here)
+    here.runner.routes = ()
+    assert retry(here, item.id) == "INVALID_ARGUMENT: it still cannot be taken: no route of this room hears it"
+    here.runner.routes = (on(Add, add, keeps=Tally, name="add-up"),)
+    assert retry(here, item.id) == "recorded"
+    assert (here.value(), waiting(here)) == (1, [])
 
 
 def test_a_list_is_bounded_whatever_is_asked(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
