@@ -49,6 +49,7 @@ class World:
         self.away: set[str] = set()
         self.broken: set[str] = set()
         self.sent: list[bytes] = []
+        self.refuses = True
         self.lock = threading.Lock()
 
     def look(self, event: OrderRecorded) -> OrderRecorded:
@@ -65,7 +66,7 @@ class World:
             self.sent.append(delivery.body)
         if b"bug" in delivery.body:
             raise ZeroDivisionError
-        if b"never" in delivery.body:
+        if b"never" in delivery.body and self.refuses:
             raise Permanent("the receiver refuses it for good")
         if "ehr" in self.away:
             raise Transient("the EHR is away", after=0.05)
@@ -88,7 +89,7 @@ def say(command: Say, diary: Diary | None) -> Decision[Diary]:
         deliver=tuple(
             Deliver(key=f"{command.id}-{word}", receiver="ehr", subject=command.subject, kind="report", body=word.encode(),
                     content_type="text/plain", always=word == "correction")
-            for word in command.words if word in {"one", "two", "never", "bug", "correction"}
+            for word in command.words if word in {"one", "two", "never", "never-mind", "bug", "correction"}
         ),
         jobs=(StartJob(job_id=f"job-{command.id}", name="count", spec='{"to": 3}'),) if "job" in words else (),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, cast
@@ -28,14 +28,24 @@ _AWAY = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.St
 
 
 @dataclass(frozen=True)
+class Blown:
+    """An open fuse: since when, by which types of error in which routes, and when it tries next."""
+
+    since: datetime
+    causes: tuple[str, ...]
+    next_try: datetime
+
+
+@dataclass(frozen=True)
 class Status:
-    """How one room stands."""
+    """How one room stands; `blown` tells more of an open fuse."""
 
     room: str
     ready: bool
     reasons: tuple[str, ...]
     fuse_open: bool
     backlog: Mapping[str, int]
+    blown: Blown | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Quarantined:
-    """One input that can never succeed as it is."""
+    """One input, or one delivery, that can never succeed as it is; `sha256` is told of one that was named."""
 
     room: str
     id: str
@@ -66,7 +76,8 @@ class Quarantined:
     at: datetime
     state: str
     trace_id: str
-    payload: bytes = field(repr=False)
+    size: int
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -120,7 +131,10 @@ class Rooms:
         """Ask a room how it stands; raise Transient where it does not answer."""
         with self._asking(room) as (channel, call):
             said = admin_service_pb2_grpc.AdminServiceStub(channel).Status(admin_service_pb2.StatusRequest(), **call)
-        return Status(room, said.ready, tuple(said.reasons), said.fuse_open, dict(said.backlog))
+        blown = None
+        if said.HasField("blown"):
+            blown = Blown(_instant(said.blown.since), tuple(said.blown.causes), _instant(said.blown.next_try))
+        return Status(room, said.ready, tuple(said.reasons), said.fuse_open, dict(said.backlog), blown)
 
     def trace(self, room: str, case_id: str) -> tuple[Fact, ...]:
         """Ask a room what it knows of a case (or of a model, by its name)."""
@@ -138,22 +152,35 @@ class Rooms:
             said = ingestion_service_pb2_grpc.IngestionServiceStub(channel).Resolve(request, **call)
         return tuple(said.case_ids)
 
-    def quarantine(self, room: str, limit: int, *, settled: bool = False) -> tuple[Quarantined, ...]:
-        """Ask a room what waits in its quarantine, newest first."""
+    def quarantine(
+        self, room: str, limit: int, *, settled: bool = False, begins: str = "", oldest_first: bool = False, after: str = "",
+    ) -> tuple[Quarantined, ...]:
+        """Ask a room what waits in its quarantine, newest first unless said otherwise, and never for the bytes."""
         with self._asking(room) as (channel, call):
-            request = admin_service_pb2.ListQuarantineRequest(limit=limit, include_settled=settled)
+            request = admin_service_pb2.ListQuarantineRequest(
+                limit=limit, include_settled=settled, id_prefix=begins, oldest_first=oldest_first, after_id=after)
             said = admin_service_pb2_grpc.AdminServiceStub(channel).ListQuarantine(request, **call)
         return tuple(
             Quarantined(
                 room, one.id, one.source, one.input_id, one.type, one.subject, one.reason, one.attempts, _instant(one.at),
-                one.state, one.trace_id, one.payload,
+                one.state, one.trace_id, one.payload_bytes, one.payload_sha256,
             )
-            for one in said.items
+            for one in said.items if one.id.startswith(begins)
         )
 
+    def payload(self, room: str, item: str) -> bytes:
+        """Ask a room for the bytes of one item; raise Permanent where it has none such."""
+        with self._asking(room, seconds=60) as (channel, call):
+            request = admin_service_pb2.ListQuarantineRequest(include_settled=True, include_payload=True, id_prefix=item)
+            said = admin_service_pb2_grpc.AdminServiceStub(channel).ListQuarantine(request, **call)
+        for one in said.items:
+            if one.id == item:
+                return bytes(one.payload)
+        raise Permanent(f"{room} has no such item in quarantine any more")
+
     def retry(self, room: str, item: str) -> str:
-        """Have the handler run again on the stored bytes; return how it went."""
-        with self._asking(room) as (channel, call):
+        """Have the handler run again on the stored bytes, or a delivery sent again; return how it went."""
+        with self._asking(room, seconds=60) as (channel, call):
             request = admin_service_pb2.RetryQuarantinedRequest(id=item)
             return str(admin_service_pb2_grpc.AdminServiceStub(channel).RetryQuarantined(request, **call).outcome)
 

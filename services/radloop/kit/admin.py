@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import grpc
 from google.protobuf import descriptor_pool
@@ -10,12 +11,20 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
+from psycopg.sql import SQL
 
+from radloop.kit.deliveries import SOURCE, give_back
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.kafka import topics
+from radloop.kit.rpc import MESSAGE_BYTES
 from radloop.kit.runner import Parked, Runner
 from radloop.v1 import admin_service_pb2 as pb
 from radloop.v1 import admin_service_pb2_grpc as rpc
+
+LISTED, MOST = 100, 1_000
+"""How many items one answer lists unless it is told otherwise, and at most: a room's memory is bounded."""
+PAYLOAD_BYTES = MESSAGE_BYTES - 1024 * 1024
+_ORDERS = {True: (SQL(">"), SQL("at, id")), False: (SQL("<"), SQL("at desc, id desc"))}
 
 
 class Admin(rpc.AdminServiceServicer):
@@ -57,56 +66,94 @@ class Admin(rpc.AdminServiceServicer):
         except Transient as away:
             backlog = {}
             reasons = [*reasons, away.reason]
+        blown = self._runner.fuse.blown
         return pb.StatusResponse(
-            room=self._runner.store.room, ready=not reasons, reasons=reasons, fuse_open=self._runner.fuse.open,
-            backlog=backlog,
+            room=self._runner.store.room, ready=not reasons, reasons=reasons, fuse_open=blown is not None, backlog=backlog,
+            blown=None if blown is None else pb.BlownFuse(
+                since=_instant(blown.since), causes=blown.causes, next_try=_instant(blown.next_try)),
         )
 
     def ListQuarantine(self, request: pb.ListQuarantineRequest, context: grpc.ServicerContext) -> pb.ListQuarantineResponse:  # noqa: ARG002, N802 - gRPC's shape
-        """Return what is in quarantine, newest first."""
+        """Return what is in quarantine, newest first; the bytes only of one item, and only where they are asked for."""
+        one = bool(request.id_prefix)
+        if request.include_payload and not one:
+            raise Permanent("the bytes are told of one item at a time: name it by id_prefix")
+        most = 1 if request.include_payload else min(request.limit or LISTED, MOST)
+        after, order = _ORDERS[request.oldest_first]
+        query = SQL(
+            "select id::text, source, input_id, type, subject, reason, attempts, trace, at, state, octet_length(payload),"
+            " case when %(one)s then encode(sha256(payload), 'hex') else '' end,"
+            " case when %(whole)s and octet_length(payload) <= %(bytes)s then payload else '' end from quarantine"
+            " where (state = 'waiting' or %(settled)s) and starts_with(id::text, %(begins)s)"
+            " and (%(after)s::uuid is null or (at, id) {} (select at, id from quarantine where id = %(after)s))"
+            " order by {} limit %(most)s").format(after, order)
+        values = {
+            "one": one, "whole": request.include_payload, "bytes": PAYLOAD_BYTES, "settled": request.include_settled,
+            "begins": request.id_prefix, "after": _item(request.after_id) if request.after_id else None, "most": max(most, 1),
+        }
         with self._runner.store.connection() as connection:
-            rows = connection.execute(
-                "select id::text, source, input_id, type, subject, reason, attempts, trace, at, state, payload from quarantine"
-                " where state = 'waiting' or %s order by at desc limit %s",
-                (request.include_settled, request.limit or 100),
-            ).fetchall()
+            rows = connection.execute(query, values).fetchall()
+        if request.include_payload and rows and rows[0][10] > PAYLOAD_BYTES:
+            raise Permanent(f"its {rows[0][10]} bytes are too many for one answer; they are in the table quarantine of this room")
         return pb.ListQuarantineResponse(items=[
             pb.QuarantinedItem(
                 id=one[0], source=one[1], input_id=one[2], type=one[3], subject=one[4], reason=one[5], attempts=one[6],
-                trace_id=_trace_id(one[7]), at=_instant(one[8]), state=one[9], payload=bytes(one[10]),
+                trace_id=_trace_id(one[7]), at=_instant(one[8]), state=one[9], payload_bytes=one[10], payload_sha256=one[11],
+                payload=bytes(one[12]),
             )
             for one in rows
         ])
 
     def RetryQuarantined(self, request: pb.RetryQuarantinedRequest, context: grpc.ServicerContext) -> pb.RetryQuarantinedResponse:  # noqa: ARG002, N802 - gRPC's shape
-        """Run the handler again on the stored bytes; what fails again is quarantined again, as a new row."""
+        """Run the handler again on the stored bytes, or give a delivery back; what fails again is quarantined as a new row."""
+        item = _item(request.id)
         with self._runner.store.connection() as connection:
             row: Any = connection.execute(
-                "select route, type, source, headers, payload from quarantine where id::text = %s and state = 'waiting'", (request.id,),
+                "select state, route, type, source, headers, payload, subject from quarantine where id = %s", (item,),
             ).fetchone()
-        if row is None:
-            raise Permanent("nothing of that id waits in quarantine")
-        route, type_name, source, headers, payload = row
+        state, route, type_name, source, headers, payload, subject = row or ("", "", "", "", {}, b"", "")
+        _must_wait(state)
         try:
-            outcome = self._runner.retry(route, self._runner.read(type_name, source, headers, bytes(payload)))
+            if source.startswith(SOURCE):
+                outcome = give_back(self._runner, item, subject)
+            else:
+                outcome = self._runner.retry(item, route, self._runner.read(type_name, source, headers, bytes(payload)))
         except Permanent as still:
-            raise Permanent(f"it still cannot be read: {still.reason}") from still
+            raise Permanent(f"it still cannot be taken: {still.reason}") from still
         except Parked:
             raise Transient("an earlier input of the same case is still waiting") from None
-        with self._runner.store.connection() as connection:
-            connection.execute("update quarantine set state = 'retried', ended_at = now() where id::text = %s", (request.id,))
         return pb.RetryQuarantinedResponse(outcome=outcome.kind + (f": {outcome.reason}" if outcome.reason else ""))
 
     def DiscardQuarantined(self, request: pb.DiscardQuarantinedRequest, context: grpc.ServicerContext) -> pb.DiscardQuarantinedResponse:  # noqa: ARG002, N802 - gRPC's shape
-        """Give up on it; the row stays, with the reason."""
-        with self._runner.store.connection() as connection:
-            done = connection.execute(
-                "update quarantine set state = 'discarded', ended_at = now(), reason = reason || ' - discarded: ' || %s"
-                " where id::text = %s and state = 'waiting'", (request.reason, request.id),
-            ).rowcount
-        if not done:
-            raise Permanent("nothing of that id waits in quarantine")
+        """Give up on it; the row stays, with the reason, and so does a delivery's."""
+        item = _item(request.id)
+        with self._runner.store.begin() as work:
+            found: Any = work.cursor.execute(
+                "select state, source, input_id from quarantine where id = %s for update", (item,)).fetchone()
+            _must_wait(found[0] if found else "")
+            work.cursor.execute(
+                "update quarantine set state = 'discarded', ended_at = now(), reason = reason || ' - discarded: ' || %s where id = %s",
+                (request.reason, item),
+            )
+            if found[1].startswith(SOURCE):
+                work.cursor.execute(
+                    "update delivery set state = 'discarded', reason = reason || ' - discarded: ' || %s"
+                    " where key = %s and state = 'quarantined'", (request.reason, found[2]),
+                )
         return pb.DiscardQuarantinedResponse()
+
+
+def _item(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Permanent("that is no id of an item in quarantine") from None
+
+
+def _must_wait(state: str) -> None:
+    """Refuse what does not wait in quarantine, in words."""
+    if state != "waiting":
+        raise Permanent(f"it was {state} already" if state else "nothing of that id is in quarantine")
 
 
 def _facts(topic: str, value: bytes) -> str:

@@ -1,20 +1,23 @@
 """Outward acts: rows written by a decision, sent by a worker, one at a time per receiver and case, in order.
 
 Before the first try a delivery is checked against the case as it is now; what has been overtaken is superseded, not sent.
-A resend is byte for byte the same. The answer comes back to the room as a command and is stored there.
+A resend is byte for byte the same. The answer comes back to the room as a command, and is stored there in the transaction
+that ends the row. What a receiver refuses for good waits in quarantine; given back, it is checked as if never tried.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
 from radloop.kit import codec, telemetry
 from radloop.kit.clock import Clock
 from radloop.kit.errors import Permanent, Transient
-from radloop.kit.flow import Actor, Deliver, DeliveryAnswered, caused_by
+from radloop.kit.flow import Actor, Arrived, Deliver, DeliveryAnswered, Input, Outcome, caused_by
 from radloop.kit.runner import ATTEMPTS, Parked, Runner
+from radloop.kit.store import Work
 from radloop.kit.worker import Worker, back_off, places
 
 log = logging.getLogger(__name__)
@@ -23,6 +26,8 @@ S = TypeVar("S")
 LEASE_S = 15
 AT_ONCE = 2
 STOP_S = 2.0
+SOURCE, ROUTE = "delivery:", "delivery"
+"""How a delivery is named in quarantine: the source is this and its receiver, the route this alone."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +49,26 @@ class Receiver(Protocol):
 
 @dataclass(frozen=True)
 class Check(Generic[S]):
-    """How a room holds a delivery against its case before the first try: a reason supersedes it, None lets it go."""
+    """How a room holds a delivery against its case before the first try: a reason supersedes it, None lets it go.
+
+    `alike` are groups of kinds that replace one another at the receiver: nothing older of a group is sent after a newer one.
+    A kind that is in none replaces its own kind alone.
+    """
 
     keeps: type[S]
     superseded: Callable[[Deliver, S | None], str | None]
+    alike: Sequence[frozenset[str]] = ()
+
+
+@dataclass(frozen=True)
+class Owed:
+    """A row in hand; `round` counts how often it came back from quarantine."""
+
+    id: int
+    delivery: Deliver
+    tries: int
+    trace: str
+    round: int
 
 
 class Deliveries:
@@ -96,7 +117,7 @@ class Deliveries:
                 "   select from delivery before where before.receiver = d.receiver and before.subject = d.subject"
                 "   and before.state = 'waiting' and before.id < d.id)"
                 " order by d.id limit %s for update skip locked)"
-                " returning id, input, first_tried_at, tries, trace", (LEASE_S, receiver, free),
+                " returning id, input, first_tried_at, tries, trace, round", (LEASE_S, receiver, free),
             ).fetchall()
 
     def _renew(self) -> None:
@@ -111,69 +132,147 @@ class Deliveries:
             )
         self._renew_at = self._clock.monotonic() + LEASE_S / 3
 
-    def _send(self, row_id: int, stored: Any, first_tried_at: object, tries: int, trace: str) -> None:
+    def _send(self, row_id: int, stored: Any, first_tried_at: object, tries: int, trace: str, times: int) -> None:
         delivery = codec.decode(Deliver, codec.encode(stored))
+        row = Owed(row_id, delivery, tries, trace, times)
         try:
             if first_tried_at is None:
-                overtaken = self._first_try(row_id, delivery)
+                overtaken = self._first_try(row)
                 if overtaken:
-                    self._answered(row_id, delivery, Answer("superseded", overtaken), trace)
+                    self._answered(row, Answer("superseded", overtaken))
                     return
-            with telemetry.span(f"{self._runner.store.room} · deliver · {delivery.receiver}", trace, kind=delivery.kind):
+            with telemetry.span(f"{self._runner.store.room} · deliver · {delivery.receiver}", row.trace, kind=delivery.kind):
                 answer = self._receivers[delivery.receiver].send(delivery)
         except Transient as away:
-            self._again(row_id, away, tries)
+            self._again(row, away)
             return
         except Permanent as never:
             answer = Answer("quarantined", never.reason)
         except Exception as surprise:  # noqa: BLE001 # house: blind-except - a bug in one receiver must not silence the others
             reason = f"{type(surprise).__name__} in the receiver"
-            attempts = self._runner.store.attempt("delivery", delivery.key, reason)
+            attempts = self._runner.store.attempt(ROUTE, delivery.key, reason)
             log.error(  # noqa: TRY400 - a traceback repeats the message, which may repeat a patient's data
-                "unforeseen", extra={"delivery": row_id, "attempt": attempts, "where": places(surprise)},
+                "unforeseen", extra={"delivery": row.id, "attempt": attempts, "where": places(surprise)},
             )
             if attempts < ATTEMPTS:
-                self._again(row_id, Transient(reason), tries)
+                self._again(row, Transient(reason))
                 return
             answer = Answer("quarantined", reason)
-        self._answered(row_id, delivery, answer, trace)
+        self._answered(row, answer)
 
-    def _first_try(self, row_id: int, delivery: Deliver) -> str | None:
+    def _first_try(self, row: Owed) -> str | None:
         """Check against the case as it is now, under its lock; mark the first try, or return why it is superseded."""
+        delivery = row.delivery
         with self._runner.store.begin() as work:
             work.lock((delivery.subject,))
-            reason = None if delivery.always else self._check.superseded(delivery, work.load(self._check.keeps, (delivery.subject,)))
+            if self._is_behind(work, row):
+                raise Transient("an earlier one of its case came back from quarantine", after=0.0)
+            reason = self._overtaken(work, row) if row.round else None
+            if reason is None and not delivery.always:
+                reason = self._check.superseded(delivery, work.load(self._check.keeps, (delivery.subject,)))
             if reason is None:
-                work.cursor.execute("update delivery set first_tried_at = clock_timestamp() where id = %s", (row_id,))
+                work.cursor.execute(
+                    "update delivery set first_tried_at = clock_timestamp() where id = %s and state = 'waiting' and round = %s",
+                    (row.id, row.round),
+                )
+                if not work.cursor.rowcount:
+                    raise Transient("it was ended meanwhile, or is another's to send")
             return reason
 
-    def _again(self, row_id: int, away: Transient, tries: int) -> None:
-        pause = away.after if away.after is not None else back_off(tries)
-        log.info("delivery waits", extra={"delivery": row_id, "reason": away.reason})
+    def _is_behind(self, work: Work, row: Owed) -> bool:
+        work.cursor.execute(
+            "select from delivery where receiver = %s and subject = %s and state = 'waiting' and id < %s limit 1",
+            (row.delivery.receiver, row.delivery.subject, row.id),
+        )
+        return work.cursor.fetchone() is not None
+
+    def _overtaken(self, work: Work, row: Owed) -> str | None:
+        """Say whether a newer one that replaces it has left meanwhile: nothing older may arrive after that."""
+        kind = row.delivery.kind
+        kinds = next((group for group in self._check.alike if kind in group), frozenset({kind}))
+        work.cursor.execute(
+            "select from delivery where receiver = %s and subject = %s and kind = any(%s) and id > %s"
+            " and (state = 'delivered' or (state = 'waiting' and first_tried_at is not null)) limit 1",
+            (row.delivery.receiver, row.delivery.subject, sorted(kinds), row.id),
+        )
+        return None if work.cursor.fetchone() is None else "overtaken by a newer one while it was in quarantine"
+
+    def _again(self, row: Owed, away: Transient) -> None:
+        pause = away.after if away.after is not None else back_off(row.tries)
+        log.info("delivery waits", extra={"delivery": row.id, "reason": away.reason})
         with self._runner.store.connection() as connection:
             connection.execute(
                 "update delivery set tries = tries + 1, leased_until = null, reason = %s,"
-                " not_before = now() + make_interval(secs => %s) where id = %s", (away.reason, pause, row_id),
+                " not_before = now() + make_interval(secs => %s) where id = %s and state = 'waiting' and round = %s",
+                (away.reason, pause, row.id, row.round),
             )
 
-    def _answered(self, row_id: int, delivery: Deliver, answer: Answer, trace: str) -> None:
-        """Give the answer to the room as a command, then end the row; killed in between, the same command is skipped."""
+    def _answered(self, row: Owed, answer: Answer) -> None:
+        """Give the answer to the room as a command, and end the row with it: both are kept, or neither."""
+        delivery = row.delivery
         identity = Actor(kind="system", id=delivery.receiver)
         command = DeliveryAnswered(
             id="", subject=delivery.subject, site=self._site, at=self._clock.now(), actor=identity, delivery=delivery,
             outcome=answer.outcome, reason=answer.reason, answer=answer.body,
         )
-        command = DeliveryAnswered(**{**vars(command), "id": caused_by(command, f"answered|{delivery.key}")})
+        # Each return from quarantine is answered once more, under a name of its own.
+        name = f"answered|{delivery.key}" + (f"|{row.round}" if row.round else "")
+        command = DeliveryAnswered(**{**vars(command), "id": caused_by(command, name)})
         try:
-            with telemetry.span(f"{self._runner.store.room} · answered", trace):
-                self._runner.submit(command)
+            with telemetry.span(f"{self._runner.store.room} · answered", row.trace):
+                outcome = self._runner.submit(command, along=lambda work: self._end(work, row, answer))
+                if outcome.kind != "recorded":  # where no route took it, the row ends all the same
+                    with self._runner.store.begin() as work:
+                        self._end(work, row, answer)
         except (Transient, Parked):
             return  # the lease runs out, and the receiver is asked again with the same bytes
-        with self._runner.store.connection() as connection:
-            connection.execute(
-                "update delivery set state = case when %s = 'quarantined' then 'quarantined' when %s = 'superseded' then"
-                " 'superseded' else 'delivered' end, outcome = %s, reason = %s, answer = %s, ended_at = clock_timestamp(),"
-                " tries = tries + 1 where id = %s",
-                (answer.outcome, answer.outcome, answer.outcome, answer.reason, answer.body, row_id),
-            )
         telemetry.count("radloop_deliveries_total", receiver=delivery.receiver, outcome=answer.outcome)
+        if answer.outcome == "quarantined":
+            telemetry.count("radloop_quarantined_total", route=ROUTE)
+            log.warning("delivery quarantined", extra={
+                "delivery": row.id, "receiver": delivery.receiver, "kind": delivery.kind, "reason": answer.reason})
+
+    def _end(self, work: Work, row: Owed, answer: Answer) -> bool:
+        """End the row, and keep in quarantine what was refused for good; False where somebody else has ended it."""
+        delivery, reason = row.delivery, answer.reason.replace("\0", "")
+        work.cursor.execute(
+            "update delivery set state = %s, outcome = %s, reason = %s, answer = %s, ended_at = clock_timestamp(), tries = tries + 1"
+            " where id = %s and state = 'waiting' and round = %s returning tries",
+            (
+                answer.outcome if answer.outcome in {"quarantined", "superseded"} else "delivered", answer.outcome, reason,
+                answer.body, row.id, row.round,
+            ),
+        )
+        ended = work.cursor.fetchone()
+        if ended is None:
+            return False
+        work.forget_attempts(ROUTE, delivery.key)
+        if answer.outcome == "quarantined":
+            seen = Input(id=delivery.key, subject=delivery.subject, site=self._site, at=self._clock.now())
+            headers = {"content-type": delivery.content_type}
+            arrived = Arrived(
+                seen=seen, payload=delivery.body, source=SOURCE + delivery.receiver, type_name=delivery.kind, headers=headers)
+            work.bury(ROUTE, arrived, reason, ended[0])
+        return True
+
+
+def give_back(runner: Runner, item: UUID, subject: str) -> Outcome:
+    """Let a quarantined delivery be sent again, the same bytes under the same key, unless its case has gone on without it."""
+    with runner.store.begin() as work:
+        work.lock((subject,))
+        work.cursor.execute(
+            "update quarantine set state = 'retried', ended_at = clock_timestamp() where id = %s and state = 'waiting'"
+            " returning input_id", (item,),
+        )
+        taken = work.cursor.fetchone()
+        if taken is None:
+            return Outcome(kind="skipped", reason="somebody else has settled it meanwhile", repeated=True)
+        given_back = work.cursor.execute(
+            "update delivery set state = 'waiting', round = round + 1, tries = 0, first_tried_at = null, leased_until = null,"
+            " not_before = now(), outcome = '', reason = '', answer = null, ended_at = null where key = %s and state = 'quarantined'",
+            (taken[0],),
+        ).rowcount
+    if not given_back:
+        return Outcome(kind="skipped", reason="the delivery is not in quarantine any more")
+    runner.wake("delivery")
+    return Outcome(kind="waiting", reason="it is sent again, unless a newer one has overtaken it")

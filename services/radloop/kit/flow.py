@@ -237,7 +237,11 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Arrived:
-    """An input on its way to its handler, with what is needed to keep, repeat and trace it."""
+    """An input on its way to its handler, with what is needed to keep, repeat and trace it.
+
+    `route` names the one route it is for, empty for all that hear it. `along` is kept with its outcome: it is called in the
+    same transaction once the keys are locked, and returns False where somebody else has settled the matter meanwhile.
+    """
 
     seen: Input
     payload: bytes
@@ -246,3 +250,5 @@ class Arrived:
     headers: dict[str, str] = field(default_factory=dict)
     careful: bool = False
     revocable: bool = False
+    route: str = ""
+    along: Callable[[Any], bool] | None = None

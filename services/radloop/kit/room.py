@@ -139,7 +139,7 @@ class Room:
             why = [] if started.is_set() else ["starting"]
             why += [f"{worker.name}: {worker.away}" for worker in workers if worker.away]
             why += [f"{one.worker.name}: {one.ready}" for one in (consumer, bulk) if one.ready]
-            why += ["the fuse is open: the code fails on everything"] if runner.fuse.open else []
+            why += [str(blown)] if (blown := runner.fuse.blown) else []
             return why + [said for ready in furnishing.ready if (said := ready())]
 
         health = Health(self.settings.health, reasons)

@@ -7,10 +7,11 @@ exception is an attempt, and after five the input is quarantined.
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
+from uuid import UUID
 
 from radloop.kit import codec, telemetry
 from radloop.kit.clock import Clock
@@ -29,6 +30,7 @@ Kept = Literal["state", "event", "delivery", "timer", "job"]
 ATTEMPTS = 5
 IDENTITY_LENGTH = 512
 EVENT_BYTES = 900_000  # brokers refuse 1 MB unless told otherwise, and a relay that is refused stands still
+_MEANWHILE = Outcome(kind="skipped", reason="somebody else has settled it meanwhile", repeated=True)
 
 
 class Parked(Exception):  # noqa: N818 - not an error: an earlier input of the same key waits, so this one does too
@@ -57,14 +59,20 @@ class Runner:
         kinds = dict.fromkeys(route.hears for route in self.routes)
         return tuple(kind for kind in kinds if issubclass(kind, Event))
 
-    def submit(self, command: Command) -> Outcome:
+    def wake(self, *kept: Kept) -> None:
+        """Wake whoever waits for such things."""
+        for what, wake in self._after_commit:
+            if what in kept:
+                wake()
+
+    def submit(self, command: Command, along: Callable[[Work], bool] | None = None) -> Outcome:
         """Settle a command at once and return its outcome; raise Transient where a dependency is away.
 
         What the handler does not foresee is tried up to five times, then quarantined, and the door is told so.
         """
         arrived = Arrived(
             seen=command, payload=codec.encode(command), source=f"door:{command.actor.kind}",
-            type_name=type(command).__name__, headers={"traceparent": telemetry.traceparent()},
+            type_name=type(command).__name__, headers={"traceparent": telemetry.traceparent()}, along=along,
         )
         flaw = _flaw(command)
         if flaw:
@@ -83,13 +91,13 @@ class Runner:
         """Read a stored or received input again; raise Permanent where it is none that this room knows."""
         if source.startswith("topic:"):
             seen: Input = self._events.decode(headers, payload)
-            flaw = _flaw(seen) or self._too_old(headers, seen)
-            if flaw:
-                raise Permanent(flaw)
         elif type_name in self._kinds:
             seen = codec.decode(self._kinds[type_name], payload)
         else:
             raise Permanent(f"this room has no route for {type_name}")
+        flaw = _flaw(seen) or (self._too_old(headers, seen) if isinstance(seen, Event) else "")
+        if flaw:
+            raise Permanent(flaw)
         return Arrived(seen=seen, payload=payload, source=source, type_name=type_name, headers=headers)
 
     def _too_old(self, headers: Mapping[str, str], event: Input) -> str:
@@ -127,7 +135,7 @@ class Runner:
         outcome = Outcome(kind="skipped", reason="no route hears it")
         trouble: Exception | None = None
         for route in self.routes:
-            if route.hears_this(arrived.seen):
+            if route.hears_this(arrived.seen) and arrived.route in {"", route.name}:
                 try:
                     outcome = self._settle(route, arrived)
                 except Exception as failed:  # noqa: BLE001 - raised below: the input's other routes do not wait for this one
@@ -138,7 +146,7 @@ class Runner:
 
     def _settle(self, route: Route[Any], arrived: Arrived) -> Outcome:
         # Asked beforehand only where a repeat would cost something; else the claim tells, in the one transaction.
-        if route.observe or arrived.careful or self.fuse.open:
+        if (route.observe or arrived.careful or self.fuse.open) and arrived.along is None:
             before = self.store.settled(route, arrived.seen.id)
             if before is not None:
                 return before
@@ -159,8 +167,8 @@ class Runner:
                     self.store.uncount(route.name, arrived.seen.id)
                 raise
             except Exception as surprise:
-                self.fuse.blow(arrived.seen.subject)
                 reason = f"{type(surprise).__name__} in {route.name}"
+                self.fuse.blow(arrived.seen.subject, reason)
                 attempts = attempts or self.store.attempt(route.name, arrived.seen.id, reason)
                 log.error(  # noqa: TRY400 - a traceback repeats the message, which may repeat a patient's data
                     "unforeseen", extra={
@@ -176,7 +184,7 @@ class Runner:
         if outcome.repeated:
             return outcome
         self._tell(route, outcome, started)
-        self._wake(kept)
+        self.wake(*kept)
         return outcome
 
     def _tell(self, route: Route[Any], outcome: Outcome, started: float) -> None:
@@ -184,11 +192,6 @@ class Runner:
             self.fuse.mend()
         telemetry.count("radloop_inputs_total", route=route.name, outcome=outcome.kind)
         telemetry.observe("radloop_settle_seconds", self._clock.monotonic() - started, route=route.name)
-
-    def _wake(self, kept: Set[Kept]) -> None:
-        for what, wake in self._after_commit:
-            if what in kept:
-                wake()
 
     def settle_together(self, inputs: Sequence[Arrived]) -> bool:
         """Settle inputs of different subjects in one transaction, each for all of its routes: fewer round trips for the same promise.
@@ -211,7 +214,7 @@ class Runner:
         for unit, outcome, has in settled:
             kept |= has
             self._tell(unit.route, outcome, started)
-        self._wake(kept)
+        self.wake(*kept)
         return True
 
     def _settle_units(self, work: Work, units: Sequence[Unit]) -> list[tuple[Unit, Outcome, frozenset[Kept]]]:
@@ -236,6 +239,8 @@ class Runner:
             work.lock(unit.keys)
             if arrived.revocable and not work.is_set(arrived.seen):
                 return Outcome(kind="skipped", reason="the timer was set anew or cancelled", repeated=True), frozenset()
+            if arrived.along is not None and not arrived.along(work):
+                return _MEANWHILE, frozenset()
             if not work.claim(route.name, arrived, unit.keys):
                 before = work.settled(route, arrived.seen.id)
                 if before is None:
@@ -294,6 +299,8 @@ class Runner:
             keys = (arrived.seen.subject,)
         with self.store.begin() as work:
             work.lock(keys)
+            if arrived.along is not None and not arrived.along(work):
+                return _MEANWHILE
             if not work.take(route.name, arrived, keys[0]):
                 return work.settled(route, arrived.seen.id) or outcome
             work.bury(route.name, arrived, reason, attempts)
@@ -318,18 +325,25 @@ class Runner:
                 work.settle("unread", digest, Outcome(kind="quarantined", reason=reason))
         telemetry.count("radloop_quarantined_total", route="unread")
 
-    def retry(self, route_name: str, arrived: Arrived) -> Outcome:
-        """Run the handler again on a quarantined input, after repair: its claim is given back first.
+    def retry(self, item: UUID, route: str, arrived: Arrived) -> Outcome:
+        """Run the handler again on a quarantined input, after repair.
 
-        What has succeeded meanwhile keeps its claim, so that a second retry has no second effect.
+        Its claim is given back, the handler runs and the item is closed in one transaction: neither a kill nor somebody else
+        who retries it makes it happen twice, or not at all. What has succeeded meanwhile keeps its claim.
         """
+        hearing = [one.name for one in self.routes if one.hears_this(arrived.seen)]
+        if not hearing:
+            raise Permanent("no route of this room hears it")
         with self.store.connection() as connection:
-            connection.execute(
-                "delete from inbox where route = %s and input_id = %s and outcome in ('rejected', 'quarantined')",
-                (route_name, arrived.seen.id),
-            )
-            connection.execute("delete from attempt where route = %s and input_id = %s", (route_name, arrived.seen.id))
-        return self.settle_stubbornly(arrived)
+            connection.execute("delete from attempt where route = any(%s) and input_id = %s", (hearing, arrived.seen.id))
+        if route in hearing:
+            return self.settle_stubbornly(
+                replace(arrived, route=route, along=lambda work: work.reopen(item, route, arrived.seen.id)))
+        # It could not be read, or an upgrade gave the route another name: every route that hears it, each by its own claim.
+        outcome = self.settle_stubbornly(arrived)
+        with self.store.begin() as work:
+            work.reopen(item, route, arrived.seen.id)
+        return outcome
 
 
 def _kept(decision: Record[Any] | Skip | Reject) -> frozenset[Kept]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg import Connection, Cursor
@@ -203,6 +204,19 @@ class Work:
                 codec.encode(arrived.headers).decode(), arrived.payload, reason.replace("\0", ""), attempts, telemetry.traceparent(),
             ),
         )
+
+    def reopen(self, item: UUID, route: str, input_id: str) -> bool:
+        """Take an item out of quarantine and give its claim back; False where it was retried or discarded meanwhile."""
+        self.cursor.execute(
+            "update quarantine set state = 'retried', ended_at = clock_timestamp() where id = %s and state = 'waiting'"
+            " returning true", (item,),
+        )
+        if self.cursor.fetchone() is None:
+            return False
+        self.cursor.execute(
+            "delete from inbox where route = %s and input_id = %s and outcome in ('rejected', 'quarantined')", (route, input_id),
+        )
+        return True
 
 
 class Store:

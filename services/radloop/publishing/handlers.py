@@ -23,6 +23,8 @@ from radloop.standards.hl7.write import Interface, control_id
 
 EHR, RIS = "ehr", "ris"
 LOOK_UP, REPORT, CORRECTION, PRIORITY, PRIORITY_UNDO = "look-up", "report", "correction", "priority", "priority-undo"
+ALIKE = (frozenset({REPORT, CORRECTION}), frozenset({PRIORITY, PRIORITY_UNDO}))
+"""What replaces one another at the receiver: both kinds of a group write the same resource, or the same order's priority."""
 ER7 = "x-application/hl7-v2+er7"
 
 

@@ -15,7 +15,7 @@ from radloop.publishing.adapters.mllp import RisReceiver
 from radloop.publishing.adapters.postgres import REPOSITORIES
 from radloop.publishing.config import Settings
 from radloop.publishing.domain.case import Case
-from radloop.publishing.handlers import EHR, LOOK_UP, RIS, Policy, routes, superseded
+from radloop.publishing.handlers import ALIKE, EHR, LOOK_UP, RIS, Policy, routes, superseded
 from radloop.publishing.ports import Receiver
 
 
@@ -29,7 +29,7 @@ def build(settings: Settings) -> Room:
 
     def furnish(_: Runner) -> Furnishing:
         return Furnishing(
-            receivers={EHR: ehr, RIS: ris}, check=Check(keeps=Case, superseded=superseded), ready=(ehr.ready, ris.ready),
+            receivers={EHR: ehr, RIS: ris}, check=Check(keeps=Case, superseded=superseded, alike=ALIKE), ready=(ehr.ready, ris.ready),
         )
 
     return Room(

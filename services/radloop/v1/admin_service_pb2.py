@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eradloop/v1/admin_service.proto\x12\nradloop.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1f\n\x0cTraceRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\"\x8f\x01\n\nTraceEntry\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04room\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0c\n\x04what\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x10\n\x08trace_id\x18\x06 \x01(\t\x12\r\n\x05\x66\x61\x63ts\x18\x07 \x01(\t\"8\n\rTraceResponse\x12\'\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.radloop.v1.TraceEntry\"\x0f\n\rStatusRequest\"\xbb\x01\n\x0eStatusResponse\x12\x0c\n\x04room\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x0f\n\x07reasons\x18\x03 \x03(\t\x12\x11\n\tfuse_open\x18\x04 \x01(\x08\x12\x38\n\x07\x62\x61\x63klog\x18\x05 \x03(\x0b\x32\'.radloop.v1.StatusResponse.BacklogEntry\x1a.\n\x0c\x42\x61\x63klogEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"N\n\x15ListQuarantineRequest\x12\x12\n\x05limit\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x17\n\x0finclude_settled\x18\x02 \x01(\x08\x42\x08\n\x06_limit\"\xec\x01\n\x0fQuarantinedItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x10\n\x08input_id\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x15\n\x08\x61ttempts\x18\x07 \x01(\x05H\x00\x88\x01\x01\x12\x10\n\x08trace_id\x18\x08 \x01(\t\x12&\n\x02\x61t\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05state\x18\n \x01(\t\x12\x0f\n\x07payload\x18\x0b \x01(\x0c\x42\x0b\n\t_attempts\"D\n\x16ListQuarantineResponse\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.radloop.v1.QuarantinedItem\"%\n\x17RetryQuarantinedRequest\x12\n\n\x02id\x18\x01 \x01(\t\"+\n\x18RetryQuarantinedResponse\x12\x0f\n\x07outcome\x18\x01 \x01(\t\"7\n\x19\x44iscardQuarantinedRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x1c\n\x1a\x44iscardQuarantinedResponse2\xc3\x03\n\x0c\x41\x64minService\x12\x41\n\x05Trace\x12\x18.radloop.v1.TraceRequest\x1a\x19.radloop.v1.TraceResponse\"\x03\x90\x02\x01\x12\x44\n\x06Status\x12\x19.radloop.v1.StatusRequest\x1a\x1a.radloop.v1.StatusResponse\"\x03\x90\x02\x01\x12\\\n\x0eListQuarantine\x12!.radloop.v1.ListQuarantineRequest\x1a\".radloop.v1.ListQuarantineResponse\"\x03\x90\x02\x01\x12\x62\n\x10RetryQuarantined\x12#.radloop.v1.RetryQuarantinedRequest\x1a$.radloop.v1.RetryQuarantinedResponse\"\x03\x90\x02\x02\x12h\n\x12\x44iscardQuarantined\x12%.radloop.v1.DiscardQuarantinedRequest\x1a&.radloop.v1.DiscardQuarantinedResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eradloop/v1/admin_service.proto\x12\nradloop.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1f\n\x0cTraceRequest\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\"\x8f\x01\n\nTraceEntry\x12&\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04room\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0c\n\x04what\x18\x04 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x05 \x01(\t\x12\x10\n\x08trace_id\x18\x06 \x01(\t\x12\r\n\x05\x66\x61\x63ts\x18\x07 \x01(\t\"8\n\rTraceResponse\x12\'\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x16.radloop.v1.TraceEntry\"\x0f\n\rStatusRequest\"\xe1\x01\n\x0eStatusResponse\x12\x0c\n\x04room\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x0f\n\x07reasons\x18\x03 \x03(\t\x12\x11\n\tfuse_open\x18\x04 \x01(\x08\x12\x38\n\x07\x62\x61\x63klog\x18\x05 \x03(\x0b\x32\'.radloop.v1.StatusResponse.BacklogEntry\x12$\n\x05\x62lown\x18\x06 \x01(\x0b\x32\x15.radloop.v1.BlownFuse\x1a.\n\x0c\x42\x61\x63klogEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"t\n\tBlownFuse\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63\x61uses\x18\x02 \x03(\t\x12,\n\x08next_try\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa2\x01\n\x15ListQuarantineRequest\x12\x12\n\x05limit\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x17\n\x0finclude_settled\x18\x02 \x01(\x08\x12\x17\n\x0finclude_payload\x18\x03 \x01(\x08\x12\x11\n\tid_prefix\x18\x04 \x01(\t\x12\x14\n\x0coldest_first\x18\x05 \x01(\x08\x12\x10\n\x08\x61\x66ter_id\x18\x06 \x01(\tB\x08\n\x06_limit\"\x9b\x02\n\x0fQuarantinedItem\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x10\n\x08input_id\x18\x03 \x01(\t\x12\x0c\n\x04type\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x15\n\x08\x61ttempts\x18\x07 \x01(\x05H\x00\x88\x01\x01\x12\x10\n\x08trace_id\x18\x08 \x01(\t\x12&\n\x02\x61t\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05state\x18\n \x01(\t\x12\x0f\n\x07payload\x18\x0b \x01(\x0c\x12\x15\n\rpayload_bytes\x18\x0c \x01(\x03\x12\x16\n\x0epayload_sha256\x18\r \x01(\tB\x0b\n\t_attempts\"D\n\x16ListQuarantineResponse\x12*\n\x05items\x18\x01 \x03(\x0b\x32\x1b.radloop.v1.QuarantinedItem\"%\n\x17RetryQuarantinedRequest\x12\n\n\x02id\x18\x01 \x01(\t\"+\n\x18RetryQuarantinedResponse\x12\x0f\n\x07outcome\x18\x01 \x01(\t\"7\n\x19\x44iscardQuarantinedRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x1c\n\x1a\x44iscardQuarantinedResponse2\xc3\x03\n\x0c\x41\x64minService\x12\x41\n\x05Trace\x12\x18.radloop.v1.TraceRequest\x1a\x19.radloop.v1.TraceResponse\"\x03\x90\x02\x01\x12\x44\n\x06Status\x12\x19.radloop.v1.StatusRequest\x1a\x1a.radloop.v1.StatusResponse\"\x03\x90\x02\x01\x12\\\n\x0eListQuarantine\x12!.radloop.v1.ListQuarantineRequest\x1a\".radloop.v1.ListQuarantineResponse\"\x03\x90\x02\x01\x12\x62\n\x10RetryQuarantined\x12#.radloop.v1.RetryQuarantinedRequest\x1a$.radloop.v1.RetryQuarantinedResponse\"\x03\x90\x02\x02\x12h\n\x12\x44iscardQuarantined\x12%.radloop.v1.DiscardQuarantinedRequest\x1a&.radloop.v1.DiscardQuarantinedResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,23 +53,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSREQUEST']._serialized_start=316
   _globals['_STATUSREQUEST']._serialized_end=331
   _globals['_STATUSRESPONSE']._serialized_start=334
-  _globals['_STATUSRESPONSE']._serialized_end=521
-  _globals['_STATUSRESPONSE_BACKLOGENTRY']._serialized_start=475
-  _globals['_STATUSRESPONSE_BACKLOGENTRY']._serialized_end=521
-  _globals['_LISTQUARANTINEREQUEST']._serialized_start=523
-  _globals['_LISTQUARANTINEREQUEST']._serialized_end=601
-  _globals['_QUARANTINEDITEM']._serialized_start=604
-  _globals['_QUARANTINEDITEM']._serialized_end=840
-  _globals['_LISTQUARANTINERESPONSE']._serialized_start=842
-  _globals['_LISTQUARANTINERESPONSE']._serialized_end=910
-  _globals['_RETRYQUARANTINEDREQUEST']._serialized_start=912
-  _globals['_RETRYQUARANTINEDREQUEST']._serialized_end=949
-  _globals['_RETRYQUARANTINEDRESPONSE']._serialized_start=951
-  _globals['_RETRYQUARANTINEDRESPONSE']._serialized_end=994
-  _globals['_DISCARDQUARANTINEDREQUEST']._serialized_start=996
-  _globals['_DISCARDQUARANTINEDREQUEST']._serialized_end=1051
-  _globals['_DISCARDQUARANTINEDRESPONSE']._serialized_start=1053
-  _globals['_DISCARDQUARANTINEDRESPONSE']._serialized_end=1081
-  _globals['_ADMINSERVICE']._serialized_start=1084
-  _globals['_ADMINSERVICE']._serialized_end=1535
+  _globals['_STATUSRESPONSE']._serialized_end=559
+  _globals['_STATUSRESPONSE_BACKLOGENTRY']._serialized_start=513
+  _globals['_STATUSRESPONSE_BACKLOGENTRY']._serialized_end=559
+  _globals['_BLOWNFUSE']._serialized_start=561
+  _globals['_BLOWNFUSE']._serialized_end=677
+  _globals['_LISTQUARANTINEREQUEST']._serialized_start=680
+  _globals['_LISTQUARANTINEREQUEST']._serialized_end=842
+  _globals['_QUARANTINEDITEM']._serialized_start=845
+  _globals['_QUARANTINEDITEM']._serialized_end=1128
+  _globals['_LISTQUARANTINERESPONSE']._serialized_start=1130
+  _globals['_LISTQUARANTINERESPONSE']._serialized_end=1198
+  _globals['_RETRYQUARANTINEDREQUEST']._serialized_start=1200
+  _globals['_RETRYQUARANTINEDREQUEST']._serialized_end=1237
+  _globals['_RETRYQUARANTINEDRESPONSE']._serialized_start=1239
+  _globals['_RETRYQUARANTINEDRESPONSE']._serialized_end=1282
+  _globals['_DISCARDQUARANTINEDREQUEST']._serialized_start=1284
+  _globals['_DISCARDQUARANTINEDREQUEST']._serialized_end=1339
+  _globals['_DISCARDQUARANTINEDRESPONSE']._serialized_start=1341
+  _globals['_DISCARDQUARANTINEDRESPONSE']._serialized_end=1369
+  _globals['_ADMINSERVICE']._serialized_start=1372
+  _globals['_ADMINSERVICE']._serialized_end=1823
 # @@protoc_insertion_point(module_scope)

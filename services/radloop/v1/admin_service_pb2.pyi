@@ -44,7 +44,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("room", "ready", "reasons", "fuse_open", "backlog")
+    __slots__ = ("room", "ready", "reasons", "fuse_open", "backlog", "blown")
     class BacklogEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -57,23 +57,43 @@ class StatusResponse(_message.Message):
     REASONS_FIELD_NUMBER: _ClassVar[int]
     FUSE_OPEN_FIELD_NUMBER: _ClassVar[int]
     BACKLOG_FIELD_NUMBER: _ClassVar[int]
+    BLOWN_FIELD_NUMBER: _ClassVar[int]
     room: str
     ready: bool
     reasons: _containers.RepeatedScalarFieldContainer[str]
     fuse_open: bool
     backlog: _containers.ScalarMap[str, int]
-    def __init__(self, room: _Optional[str] = ..., ready: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., fuse_open: _Optional[bool] = ..., backlog: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    blown: BlownFuse
+    def __init__(self, room: _Optional[str] = ..., ready: _Optional[bool] = ..., reasons: _Optional[_Iterable[str]] = ..., fuse_open: _Optional[bool] = ..., backlog: _Optional[_Mapping[str, int]] = ..., blown: _Optional[_Union[BlownFuse, _Mapping]] = ...) -> None: ...
+
+class BlownFuse(_message.Message):
+    __slots__ = ("since", "causes", "next_try")
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    CAUSES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_TRY_FIELD_NUMBER: _ClassVar[int]
+    since: _timestamp_pb2.Timestamp
+    causes: _containers.RepeatedScalarFieldContainer[str]
+    next_try: _timestamp_pb2.Timestamp
+    def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., causes: _Optional[_Iterable[str]] = ..., next_try: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListQuarantineRequest(_message.Message):
-    __slots__ = ("limit", "include_settled")
+    __slots__ = ("limit", "include_settled", "include_payload", "id_prefix", "oldest_first", "after_id")
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_SETTLED_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    ID_PREFIX_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_FIRST_FIELD_NUMBER: _ClassVar[int]
+    AFTER_ID_FIELD_NUMBER: _ClassVar[int]
     limit: int
     include_settled: bool
-    def __init__(self, limit: _Optional[int] = ..., include_settled: _Optional[bool] = ...) -> None: ...
+    include_payload: bool
+    id_prefix: str
+    oldest_first: bool
+    after_id: str
+    def __init__(self, limit: _Optional[int] = ..., include_settled: _Optional[bool] = ..., include_payload: _Optional[bool] = ..., id_prefix: _Optional[str] = ..., oldest_first: _Optional[bool] = ..., after_id: _Optional[str] = ...) -> None: ...
 
 class QuarantinedItem(_message.Message):
-    __slots__ = ("id", "source", "input_id", "type", "subject", "reason", "attempts", "trace_id", "at", "state", "payload")
+    __slots__ = ("id", "source", "input_id", "type", "subject", "reason", "attempts", "trace_id", "at", "state", "payload", "payload_bytes", "payload_sha256")
     ID_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     INPUT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +105,8 @@ class QuarantinedItem(_message.Message):
     AT_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_SHA256_FIELD_NUMBER: _ClassVar[int]
     id: str
     source: str
     input_id: str
@@ -96,7 +118,9 @@ class QuarantinedItem(_message.Message):
     at: _timestamp_pb2.Timestamp
     state: str
     payload: bytes
-    def __init__(self, id: _Optional[str] = ..., source: _Optional[str] = ..., input_id: _Optional[str] = ..., type: _Optional[str] = ..., subject: _Optional[str] = ..., reason: _Optional[str] = ..., attempts: _Optional[int] = ..., trace_id: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[str] = ..., payload: _Optional[bytes] = ...) -> None: ...
+    payload_bytes: int
+    payload_sha256: str
+    def __init__(self, id: _Optional[str] = ..., source: _Optional[str] = ..., input_id: _Optional[str] = ..., type: _Optional[str] = ..., subject: _Optional[str] = ..., reason: _Optional[str] = ..., attempts: _Optional[int] = ..., trace_id: _Optional[str] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[str] = ..., payload: _Optional[bytes] = ..., payload_bytes: _Optional[int] = ..., payload_sha256: _Optional[str] = ...) -> None: ...
 
 class ListQuarantineResponse(_message.Message):
     __slots__ = ("items",)

@@ -88,7 +88,7 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetryQuarantined(self, request, context):
-        """Runs the handler again on the stored bytes.
+        """Runs the handler again on the stored bytes; a delivery is given back to be sent again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

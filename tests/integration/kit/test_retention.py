@@ -177,7 +177,7 @@ def test_a_batch_is_bounded_in_bytes(here: Here, monkeypatch: pytest.MonkeyPatch
     "topic: 1.5\noutbox: 2\ninbox: 3\n", "[]", "a: [",
 ])
 def test_a_retention_that_would_let_repeats_through_is_refused(tmp_path: Path, told: str) -> None:
-    """topic ≤ outbox < inbox, whole days, all three: else the room does not start, and says what to set."""
+    """Topic ≤ outbox < inbox, whole days, all three: else the room does not start, and says what to set."""
     file = tmp_path / "retention.yaml"
     file.write_text(told)
     with pytest.raises(Misconfigured, match="RADLOOP_RETENTION"):

@@ -165,9 +165,9 @@ def test_a_quarantined_input_can_be_run_again_after_repair(runner: Runner) -> No
     """Retry gives the claim back and runs the handler on the stored bytes."""
     runner.submit(told("a", "surprise"))
     with runner.store.connection() as connection:
-        kind, source, headers, payload = connection.execute("select type, source, headers, payload from quarantine").fetchone()
+        item, kind, source, headers, payload = connection.execute("select id, type, source, headers, payload from quarantine").fetchone()
     arrived = runner.read(kind, source, headers, bytes(payload).replace(b"surprise", b"fine"))
-    assert runner.retry("add", arrived).answer == Sum(value=1)
+    assert runner.retry(item, "add", arrived).answer == Sum(value=1)
 
 
 def test_a_due_timer_is_settled_once(runner: Runner) -> None:

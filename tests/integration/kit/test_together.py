@@ -153,7 +153,7 @@ def test_what_was_in_hand_when_a_process_died_is_never_taken_together(here: Here
 def test_an_open_fuse_lets_no_batch_through(here: Here) -> None:
     """While the code fails on everything one input a minute tries, not thirty at once."""
     for number in range(FUSE_AFTER):
-        here.runner.fuse.blow(f"case {number}")
+        here.runner.fuse.blow(f"case {number}", "KeyError in write")
     assert not here.runner.settle_together(here.arrived(*CASES))
 
 

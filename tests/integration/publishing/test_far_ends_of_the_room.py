@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from examples.publishing import triaged
+from examples.publishing import triaged, verdict
 from examples.shared import at, completed, ordered, predicted
 
+from radloop.kit.deliveries import give_back
 from radloop.kit.flow import Event
 from tests.integration.publishing.far_ends import LyingEhr, LyingRis, acknowledged, http
 from tests.integration.publishing.house import House, await_
@@ -84,6 +85,39 @@ def test_a_report_that_is_refused_stands_in_nobodys_way(house: House, ehr: Lying
     house.hear(*of("case-b", *READ), *of("case-a", predicted(0.4, "again", 90, read_at=at(90))))
     await_(lambda: house.said().count(("ehr", "report", "delivered")) == 2)
     assert ehr.honest.versions("DiagnosticReport") == [1, 1]
+
+
+def given_back(house: House) -> str:
+    """Give back the one delivery that waits in quarantine, and return how it went."""
+    with house.runner.store.connection() as connection:
+        ((item, subject),) = connection.execute("select id, subject from quarantine where state = 'waiting'").fetchall()
+    return give_back(house.runner, item, subject).kind
+
+
+def test_a_report_given_back_after_repair_is_published(house: House, ehr: LyingEhr) -> None:
+    """The list hears that it was refused, and then that it is there."""
+    ehr.lie, ehr.at = http(422), "write"
+    house.hear(*of("case-a", *READ))
+    await_(lambda: house.said() == [("ehr", "report", "quarantined")])
+    ehr.lie = None
+    assert given_back(house) == "waiting"
+    await_(lambda: house.said() == [("ehr", "report", "quarantined"), ("ehr", "report", "delivered")])
+    assert ehr.honest.versions("DiagnosticReport") == [1]
+
+
+def test_a_correction_given_back_does_not_undo_what_was_published_since(house: House, ehr: LyingEhr) -> None:
+    """A withdrawal that was refused, then a new reading that was taken: the report stands as the new reading has it."""
+    house.hear(*of("case-a", *READ))
+    await_(lambda: house.said() == [("ehr", "report", "delivered")])
+    ehr.lie, ehr.at = http(422), "write"
+    house.hear(*of("case-a", verdict("reject", prediction_id="case-a-example-predicted")))
+    await_(lambda: ("ehr", "correction", "quarantined") in house.said())
+    ehr.lie = None
+    house.hear(*of("case-a", predicted(0.4, "again", 90, read_at=at(90))))
+    await_(lambda: house.said().count(("ehr", "report", "delivered")) == 2)
+    assert given_back(house) == "waiting"
+    await_(lambda: house.said()[-1] == ("ehr", "correction", "superseded"))
+    assert ehr.honest.versions("DiagnosticReport") == [2]
 
 
 def test_a_ris_that_only_acknowledges_is_asked_once_and_the_list_is_told(house: House, ris: LyingRis) -> None:

@@ -13,7 +13,7 @@ from examples.shared import SITE, completed, ordered, predicted
 
 from radloop.events import common
 from radloop.events.order import OrderRecorded
-from radloop.kit.deliveries import Deliveries
+from radloop.kit.deliveries import Deliveries, Owed
 from radloop.kit.flow import Event
 from radloop.standards.fhir.references import check
 from radloop.workbench.hospital.ehr import Chart, Published, Server, patient_of, request_of
@@ -185,13 +185,13 @@ def test_killed_between_the_answer_and_the_commit_a_resend_changes_nothing(
     forgotten: list[str] = []
     answered = Deliveries._answered
 
-    def forget_once(self: Deliveries, row_id: int, delivery: Any, answer: Any, trace: str) -> None:
-        if delivery.kind == "look-up" or delivery.key in forgotten:
-            answered(self, row_id, delivery, answer, trace)
+    def forget_once(self: Deliveries, row: Owed, answer: Any) -> None:
+        if row.delivery.kind == "look-up" or row.delivery.key in forgotten:
+            answered(self, row, answer)
             return
-        forgotten.append(delivery.key)
+        forgotten.append(row.delivery.key)
         with self._runner.store.connection() as connection:
-            connection.execute("update delivery set leased_until = null where id = %s", (row_id,))
+            connection.execute("update delivery set leased_until = null where id = %s", (row.id,))
 
     monkeypatch.setattr(Deliveries, "_answered", forget_once)
     house.hear(*morning(order, case), replace(triaged(), id=f"{case}-t", subject=case))

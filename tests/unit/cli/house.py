@@ -43,9 +43,9 @@ def said(seconds: float, room: str, topic: str, *, phi: bool = False) -> admin.T
                             facts="" if phi else example(topic))
 
 
-def quarantined(item: str) -> admin.QuarantinedItem:
+def quarantined(item: str, seconds: float = 0) -> admin.QuarantinedItem:
     return admin.QuarantinedItem(id=item, source="door:system", input_id="m1", type="HearMessage", reason="MSH-10 is missing",
-                                 attempts=1, at=after(0), state="waiting", payload=b"MSH|bad")
+                                 attempts=1, at=after(seconds), state="waiting", payload=b"MSH|bad", payload_bytes=7)
 
 
 class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServicer, retraining_rpc.RetrainingServiceServicer,
@@ -55,7 +55,10 @@ class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServic
     def __init__(self) -> None:
         self.story: list[admin.TraceEntry] = []
         self.held: list[admin.QuarantinedItem] = []
+        self.outcomes: dict[str, str] = {}
+        self.retried: list[str] = []
         self.ready = True
+        self.blown: admin.BlownFuse | None = None
         self.gate = ""
         self.cycles = 1
         self.accessions = {"ACC1001"}
@@ -71,13 +74,30 @@ class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServic
             said(0, "retraining", "model-released")] if request.case_id == "chest" else [])
 
     def Status(self, request, context):
-        return admin.StatusResponse(room="x", ready=self.ready, reasons=[] if self.ready else ["postgres is away"], backlog={"outbox": 3})
+        return admin.StatusResponse(room="x", ready=self.ready, reasons=[] if self.ready else ["postgres is away"], backlog={"outbox": 3},
+                                    fuse_open=self.blown is not None, blown=self.blown)
 
     def ListQuarantine(self, request, context):
-        return admin.ListQuarantineResponse(items=self.held)
+        held = sorted(self.held, key=lambda one: one.at.ToDatetime(), reverse=not request.oldest_first)
+        past = [one.id for one in held].index(request.after_id) + 1 if request.after_id else 0
+        found = [one for one in held[past:] if one.id.startswith(request.id_prefix) and (request.include_settled or one.state == "waiting")]
+        told = []
+        for one in found[:min(request.limit or 100, 1000)]:
+            item = admin.QuarantinedItem()
+            item.CopyFrom(one)
+            item.payload = one.payload if request.include_payload else b""
+            told.append(item)
+        return admin.ListQuarantineResponse(items=told)
 
     def RetryQuarantined(self, request, context):
-        return admin.RetryQuarantinedResponse(outcome="recorded")
+        self.retried.append(request.id)
+        outcome = self.outcomes.get(request.id, "recorded")
+        if outcome in {"away", "refused"}:
+            context.abort(getattr(grpc.StatusCode, "UNAVAILABLE" if outcome == "away" else "INVALID_ARGUMENT"), outcome)
+        if outcome.startswith(("quarantined", "rejected")):
+            self.held.append(quarantined(f"again-{request.id}", 10_000))
+        next(one for one in self.held if one.id == request.id).state = "retried"
+        return admin.RetryQuarantinedResponse(outcome=outcome)
 
     def DiscardQuarantined(self, request, context):
         self.discarded.append(request.id)

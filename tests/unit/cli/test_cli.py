@@ -4,12 +4,14 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from radloop.cli.addresses import ROOMS
 from radloop.cli.main import main, parser
+from radloop.cli.table import local
 from radloop.kit.flow import Actor, Record
 from radloop.retraining.adapters.plan import load_plan
 from radloop.retraining.domain.commands import AddModel
@@ -42,6 +44,18 @@ def test_status_fails_where_a_room_is_not_ready(house: House, capsys: pytest.Cap
     told = json.loads(capsys.readouterr().out)
     assert told["well"] is False
     assert told["rooms"][0]["reasons"] == ["postgres is away"]
+    assert told["rooms"][0]["blown"] is None
+
+
+def test_status_tells_of_an_open_fuse(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Since when it is open and when it tries next, to people; and by what, to programs."""
+    house.blown = admin.BlownFuse(since=after(0), causes=["KeyError in rank"], next_try=after(60))
+    assert main(["status"]) == 1
+    since, next_try = (local(START + timedelta(seconds=seconds)) for seconds in (0, 60))
+    assert f"open since {since[:19]}, tries at {next_try[11:19]}" in capsys.readouterr().out
+    assert main(["status", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)["rooms"][0]["blown"]
+    assert told == {"since": "2026-03-02T08:30:00+00:00", "causes": ["KeyError in rank"], "next_try": "2026-03-02T08:31:00+00:00"}
 
 
 def test_without_a_stack_the_command_says_what_to_do(
@@ -137,11 +151,85 @@ def test_quarantine_finds_by_the_beginning_of_an_id(
     assert main(["quarantine", "show", "0123", "--payload", str(tmp_path / "m")]) == 0
     assert (tmp_path / "m").read_bytes() == b"MSH|bad"
     assert main(["quarantine", "show", "0123"]) == 0
+    told = capsys.readouterr().out
+    assert "7, SHA-256" in told
+    assert "MSH|bad" not in told
     assert main(["quarantine", "retry", "0123"]) == 0
-    assert "recorded" in capsys.readouterr().out
+    assert capsys.readouterr().out == "01234567 ingestion: recorded\n"
     assert main(["quarantine", "discard", "0123", "--reason", "a test message"]) == 0
     assert held.discarded == ["0123456789abcdef"]
     assert main(["quarantine", "show", "ffff"]) == 1
+
+
+def test_a_list_that_is_cut_short_says_so(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Programs that read standard output are not disturbed by it."""
+    house.held = [quarantined(f"{number:08x}", number) for number in range(3)]
+    assert main(["quarantine", "list", "--room", "ingestion", "--limit", "2", "--json"]) == 0
+    told = capsys.readouterr()
+    assert [json.loads(line)["id"] for line in told.out.splitlines()] == ["00000002", "00000001"]
+    assert "the newest 2 are shown" in told.err
+
+
+def test_a_list_longer_than_a_page_is_whole(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Page after page, as many as were asked for."""
+    house.held = [quarantined(f"{number:08x}", number) for number in range(1200)]
+    assert main(["quarantine", "list", "--room", "ingestion", "--limit", "1100", "--json"]) == 0
+    ids = [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()]
+    assert ids == [f"{number:08x}" for number in range(1199, 99, -1)]
+
+
+def test_several_are_retried_whatever_becomes_of_one(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line each, then how many ended how; 1 where one is back in quarantine or was refused, 75 where one must wait."""
+    house.held = [quarantined(f"{name}0000000", number) for number, name in enumerate("abcd")]
+    house.outcomes = {"b0000000": "away", "c0000000": "skipped: superseded by a newer revision"}
+    assert main(["quarantine", "retry", "--room", "ingestion", "a", "b", "c"]) == 75
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "a0000000 ingestion: recorded"
+    assert told[1].startswith("b0000000 ingestion: not now: ")
+    assert told[2:] == [
+        "c0000000 ingestion: skipped: superseded by a newer revision", "3 in all, 1 recorded, 1 skipped, 1 to be tried again later"]
+    house.outcomes["d0000000"] = "refused"
+    assert main(["quarantine", "retry", "--room", "ingestion", "b", "d"]) == 1
+    assert "1 refused" in capsys.readouterr().out
+
+
+def test_all_of_a_room_are_retried_once_oldest_first(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """More than a page of them; what fails again is not retried again in the same breath."""
+    house.held = [quarantined(f"{number:08x}", number) for number in reversed(range(1200))]
+    house.outcomes = {"00000003": "quarantined: KeyError in take", "00000004": "refused", "00000005": "away"}
+    assert main(["quarantine", "retry", "--room", "ingestion", "--all"]) == 1
+    assert house.retried == [f"{number:08x}" for number in range(1200)]
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1] == "1200 in all, 1 quarantined, 1197 recorded, 1 refused, 1 to be tried again later"
+    assert len(told) == 1201
+
+
+def test_all_of_nothing_is_no_failure(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty quarantine is what everybody wants."""
+    assert main(["quarantine", "retry", "--room", "ingestion", "--all"]) == 0
+    assert capsys.readouterr().out == "0 in all\n"
+
+
+@pytest.mark.parametrize("words", [[], ["--all"], ["--room", "ingestion"], ["--room", "ingestion", "--all", "0123"]])
+def test_what_to_retry_is_said_in_so_many_words(held: House, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing, everything everywhere, or both at once is wrong usage, and nothing is done."""
+    with pytest.raises(SystemExit) as wrong:
+        main(["quarantine", "retry", *words])
+    assert wrong.value.code == 2
+    assert "--room ROOM --all" in capsys.readouterr().err
+    assert held.retried == []
+
+
+def test_several_are_given_up_at_once(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line each; where one of them is not there, none is touched."""
+    house.held = [quarantined(f"{name}0000000") for name in "ab"]
+    assert main(["quarantine", "discard", "--room", "ingestion", "a", "x", "--reason", "tests"]) == 1
+    assert house.discarded == []
+    capsys.readouterr()
+    assert main(["quarantine", "discard", "--room", "ingestion", "a", "b", "--reason", "tests"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "a0000000 ingestion: discarded", "b0000000 ingestion: discarded", "2 in all, 2 discarded"]
+    assert house.discarded == ["a0000000", "b0000000"]
 
 
 def test_backfill_hands_over_what_is_dicom_and_says_what_was_refused(

@@ -30,7 +30,7 @@ def test_the_fuse_opens_after_failures_on_different_cases_and_lets_one_a_minute_
     fuse = Fuse(clock)
     for number in range(FUSE_AFTER):
         fuse.hold()
-        fuse.blow(f"case-{number}")
+        fuse.blow(f"case-{number}", "ZeroDivisionError in add")
     with pytest.raises(Transient, match="fuse"):
         fuse.hold()
     clock.advance(61)
@@ -41,11 +41,30 @@ def test_the_fuse_opens_after_failures_on_different_cases_and_lets_one_a_minute_
     fuse.hold()
 
 
+def test_an_open_fuse_says_what_opened_it_and_what_closes_it() -> None:
+    """What readiness shows: since when, which errors in which routes, when it tries next; then nothing of it is left."""
+    clock = ManualClock(NOW)
+    fuse = Fuse(clock, after=3)
+    for number in range(2):
+        fuse.blow(f"case-{number}", "KeyError in rank")
+    assert fuse.blown is None
+    fuse.blow("case-2", "TypeError in open")
+    clock.advance(20)
+    assert str(fuse.blown) == (
+        "the fuse is open since 2026-03-02T00:00:00Z (KeyError in rank; TypeError in open): one input a minute tries again,"
+        " next at 00:01:00Z; the first that succeeds closes it, and so does a restart after the upgrade"
+    )
+    fuse.mend()
+    assert fuse.blown is None
+    fuse.blow("case-0", "KeyError in rank")
+    assert not fuse.open
+
+
 def test_one_poison_case_never_blows_the_fuse() -> None:
     """The same case failing again and again says nothing about the code."""
     fuse = Fuse(ManualClock(NOW))
     for _ in range(50):
-        fuse.blow("the same case")
+        fuse.blow("the same case", "ZeroDivisionError in add")
     assert not fuse.open
 
 
