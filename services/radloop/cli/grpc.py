@@ -190,6 +190,14 @@ class Rooms:
             request = admin_service_pb2.DiscardQuarantinedRequest(id=item, reason=reason)
             admin_service_pb2_grpc.AdminServiceStub(channel).DiscardQuarantined(request, **call)
 
+    def replay(self, room: str, since: datetime | None, case: str, topic: str) -> int:
+        """Have a room send stored events again; return how many."""
+        request = admin_service_pb2.ReplayRequest(case_id=case, topic=topic)
+        if since is not None:
+            request.since.FromDatetime(since)
+        with self._asking(room, seconds=120) as (channel, call):
+            return int(admin_service_pb2_grpc.AdminServiceStub(channel).Replay(request, **call).events)
+
     def models(self) -> tuple[ModelVersion, ...]:
         """Ask retraining for the versions and their stages."""
         with self._asking("retraining") as (channel, call):

@@ -9,17 +9,18 @@ import pkgutil
 import sys
 from collections.abc import Callable, Sequence
 
-from radloop.cli import backfill, models, quarantine, status, trace, undo
+from radloop.cli import backfill, models, quarantine, replay, status, trace, undo
 from radloop.cli.addresses import addresses
 from radloop.cli.grpc import Rooms
 from radloop.kit.errors import Misconfigured, RadloopError, Transient
 
-_COMMANDS = (status, trace, quarantine, models, backfill, undo)
+_COMMANDS = (status, trace, quarantine, replay, models, backfill, undo)
 _EPILOG = """\
 examples:
   radloop status                      how every room stands
   radloop trace ACC1001               what happened to one study, from the order to the label
   radloop quarantine list             what could not be taken as it was, and why
+  radloop replay --since 2h           send again what was said in the last two hours
   radloop models list                 the versions, their stages and the evidence
 
 Rooms are found through the stack that runs in .radloop (RADLOOP_HOME), or through RADLOOP_ADDRESS_<ROOM>=host:port.

@@ -1,7 +1,7 @@
-"""The commands all rooms share, as one gRPC service that kit gives every room: trace, status, quarantine."""
+"""The commands all rooms share, as one gRPC service that kit gives every room: trace, status, quarantine, replay."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from psycopg.sql import SQL
 from radloop.kit.deliveries import SOURCE, give_back
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.kafka import topics
+from radloop.kit.outbox import Outbox
 from radloop.kit.rpc import MESSAGE_BYTES
 from radloop.kit.runner import Parked, Runner
 from radloop.v1 import admin_service_pb2 as pb
@@ -141,6 +142,19 @@ class Admin(rpc.AdminServiceServicer):
                     " where key = %s and state = 'quarantined'", (request.reason, found[2]),
                 )
         return pb.DiscardQuarantinedResponse()
+
+    def Replay(self, request: pb.ReplayRequest, context: grpc.ServicerContext) -> pb.ReplayResponse:  # noqa: ARG002, N802 - gRPC's shape
+        """Have stored events sent again; what is older than hearers remember is refused."""
+        oldest = self._runner.remembers_since
+        since = request.since.ToDatetime(tzinfo=UTC) if request.HasField("since") else oldest
+        if since < oldest:
+            raise Permanent(
+                f"what was said before {oldest:%Y-%m-%d %H:%M} is not sent again: hearers remember so far back, and could not tell"
+                " whether they have settled it",
+            )
+        if request.topic and self._runner.store.room not in getattr(topics().get(request.topic), "said_by", ()):
+            raise Permanent(f"{self._runner.store.room} does not say {request.topic}")
+        return pb.ReplayResponse(events=Outbox(self._runner.store).repeat(since, request.case_id, request.topic))
 
 
 def _item(text: str) -> UUID:

@@ -1,7 +1,7 @@
 """Apache Kafka through kafka-python: topics as proto/topics describes them, one producer, one consumer, errors translated."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from kafka import KafkaConsumer, KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
@@ -103,6 +103,7 @@ class Broker:
                 **self.options(), group_id=group, group_instance_id=f"{group}-{instance}", client_id=f"{group}-{instance}",
                 enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=200, session_timeout_ms=10_000,
                 heartbeat_interval_ms=2_000, fetch_max_wait_ms=200, max_partition_fetch_bytes=4_000_000,
+                allow_auto_create_topics=False,  # it would have one partition; the relay makes it as it should be
             )
             consumer.subscribe(list(names))
         except (KafkaError, ValueError) as away:
@@ -134,13 +135,32 @@ class Broker:
             raise self._translated(away) from away
 
     def _verify(self, admin: KafkaAdminClient) -> None:
-        for told in admin.describe_topics(list(topics())):
-            name = told["name"]
-            if name in topics() and len(told["partitions"]) != topics()[name].partitions:
+        found = {told["name"]: len(told["partitions"]) for told in admin.describe_topics(list(topics()))}
+        wrong = {name: count for name, count in found.items() if name in topics() and count != topics()[name].partitions}
+        # A broker that makes a topic for whoever asks for it makes it too narrow; as long as nothing is in it, no order is broken.
+        narrow = {name: topics()[name].partitions for name, count in wrong.items() if 0 < count < topics()[name].partitions}
+        empty = self._empty(narrow)
+        if empty:
+            admin.create_partitions({name: narrow[name] for name in empty})
+            log.warning("widened topics that somebody had made too narrow", extra={"topics": sorted(empty)})
+        for name, count in wrong.items():
+            if name not in empty:
                 raise Misconfigured(
-                    f"topic {name} has {len(told['partitions'])} partitions, not {topics()[name].partitions}: order per case"
-                    " would break; the number is for good, so this is another cluster's topic, or one that somebody changed",
+                    f"topic {name} has {count} partitions, not {topics()[name].partitions}: order per case would break; the"
+                    " number is for good, so this is another cluster's topic, or one that somebody changed",
                 )
+
+    def _empty(self, names: Iterable[str]) -> set[str]:
+        """Return which of these topics hold nothing, and never did."""
+        if not names:
+            return set()
+        looking = KafkaConsumer(**self.options())
+        try:
+            parts = {name: [TopicPartition(name, one) for one in looking.partitions_for_topic(name) or ()] for name in names}
+            ends = looking.end_offsets([one for ones in parts.values() for one in ones])
+            return {name for name, ones in parts.items() if ones and not any(ends[one] for one in ones)}
+        finally:
+            looking.close()
 
     def _translated(self, away: Exception) -> Transient:
         if isinstance(away, ValueError) and self.mechanism:

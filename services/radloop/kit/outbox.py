@@ -12,7 +12,7 @@ from radloop.kit.store import Store
 BATCH, BULK_BATCH = 500, 50
 BATCH_BYTES = 8_000_000
 """Of one batch in memory: five hundred events of the largest kind would be half a gigabyte."""
-PRUNED_AT_ONCE = 1_000
+PRUNED_AT_ONCE, MARKED_AT_ONCE = 1_000, 5_000
 _COLUMNS = SQL("id, topic, key, headers || jsonb_build_object('ce_recordedtime', to_char(created_at at time zone 'utc',"
                " 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')), value")
 
@@ -79,12 +79,18 @@ class Outbox:
 
     def repeat(self, since: datetime, case: str = "", topic: str = "") -> int:
         """Have sent events sent again that were said since then, of one case or on one topic where it is named; return how many."""
-        with self._store.connection() as connection:
-            return connection.execute(
-                "update outbox set again = true where created_at >= %(since)s and sent_at is not null and not again"
-                " and (%(case)s = '' or key = %(case)s) and (%(topic)s = '' or topic = %(topic)s)",
-                {"since": since, "case": case, "topic": topic},
-            ).rowcount
+        count = last = 0
+        while True:
+            with self._store.connection() as connection:
+                marked = connection.execute(
+                    "update outbox set again = true where id in (select id from outbox where id > %(last)s and created_at >= %(since)s"
+                    " and sent_at is not null and (%(case)s = '' or key = %(case)s) and (%(topic)s = '' or topic = %(topic)s)"
+                    " order by id limit %(most)s) returning id",
+                    {"last": last, "since": since, "case": case, "topic": topic, "most": MARKED_AT_ONCE},
+                ).fetchall()
+            if not marked:
+                return count
+            count, last = count + len(marked), max(row[0] for row in marked)
 
     def prune(self, before: datetime) -> int:
         """Delete some of what was said before then, a bounded batch; return how many. What is to be sent stays, however old it is."""

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -53,6 +53,12 @@ class Runner:
     def after_commit(self, kept: Kept, wake: Callable[[], None]) -> None:
         """Have something woken whenever a decision was kept that has such a thing for it."""
         self._after_commit.append((kept, wake))
+
+    @property
+    def remembers_since(self) -> datetime:
+        """How far back the inbox remembers; hearers have the same retention."""
+        now = self._clock.now()
+        return now - min(self._horizon, now - datetime.min.replace(tzinfo=UTC))
 
     def hears(self) -> tuple[type[Event], ...]:
         """Return the event types this room has routes for."""

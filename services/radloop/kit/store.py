@@ -328,9 +328,9 @@ class Store:
                 "select (select count(*) from outbox where sent_at is null), (select count(*) from parked),"
                 " (select count(*) from quarantine where state = 'waiting'),"
                 " (select count(*) from delivery where state = 'waiting'), (select count(*) from timer),"
-                " (select count(*) from job where state in ('waiting', 'running'))",
+                " (select count(*) from job where state in ('waiting', 'running')), (select count(*) from outbox where again)",
             ).fetchone()
-        names = ("outbox", "parked", "quarantine", "delivery", "timer", "job")
+        names = ("outbox", "parked", "quarantine", "delivery", "timer", "job", "repeat")
         return dict(zip(names, row or (0,) * len(names), strict=True))
 
 

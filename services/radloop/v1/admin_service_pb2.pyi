@@ -151,3 +151,19 @@ class DiscardQuarantinedRequest(_message.Message):
 class DiscardQuarantinedResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ReplayRequest(_message.Message):
+    __slots__ = ("since", "case_id", "topic")
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    CASE_ID_FIELD_NUMBER: _ClassVar[int]
+    TOPIC_FIELD_NUMBER: _ClassVar[int]
+    since: _timestamp_pb2.Timestamp
+    case_id: str
+    topic: str
+    def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., case_id: _Optional[str] = ..., topic: _Optional[str] = ...) -> None: ...
+
+class ReplayResponse(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: int
+    def __init__(self, events: _Optional[int] = ...) -> None: ...

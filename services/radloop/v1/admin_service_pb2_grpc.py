@@ -60,6 +60,11 @@ class AdminServiceStub:
                 request_serializer=radloop_dot_v1_dot_admin__service__pb2.DiscardQuarantinedRequest.SerializeToString,
                 response_deserializer=radloop_dot_v1_dot_admin__service__pb2.DiscardQuarantinedResponse.FromString,
                 _registered_method=True)
+        self.Replay = channel.unary_unary(
+                '/radloop.v1.AdminService/Replay',
+                request_serializer=radloop_dot_v1_dot_admin__service__pb2.ReplayRequest.SerializeToString,
+                response_deserializer=radloop_dot_v1_dot_admin__service__pb2.ReplayResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -101,6 +106,13 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Replay(self, request, context):
+        """Has stored events sent again, byte for byte: whoever knows them skips them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +140,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.DiscardQuarantined,
                     request_deserializer=radloop_dot_v1_dot_admin__service__pb2.DiscardQuarantinedRequest.FromString,
                     response_serializer=radloop_dot_v1_dot_admin__service__pb2.DiscardQuarantinedResponse.SerializeToString,
+            ),
+            'Replay': grpc.unary_unary_rpc_method_handler(
+                    servicer.Replay,
+                    request_deserializer=radloop_dot_v1_dot_admin__service__pb2.ReplayRequest.FromString,
+                    response_serializer=radloop_dot_v1_dot_admin__service__pb2.ReplayResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +283,33 @@ class AdminService:
             '/radloop.v1.AdminService/DiscardQuarantined',
             radloop_dot_v1_dot_admin__service__pb2.DiscardQuarantinedRequest.SerializeToString,
             radloop_dot_v1_dot_admin__service__pb2.DiscardQuarantinedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Replay(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/radloop.v1.AdminService/Replay',
+            radloop_dot_v1_dot_admin__service__pb2.ReplayRequest.SerializeToString,
+            radloop_dot_v1_dot_admin__service__pb2.ReplayResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -353,7 +353,7 @@ def test_status_tells_readiness_and_backlog(here: Here) -> None:
     """What is waiting, by table, and why it is not ready."""
     status = here.stub.Status(pb.StatusRequest())
     assert (status.room, status.ready, list(status.reasons), status.fuse_open) == ("triage", False, ["starting"], False)
-    assert set(status.backlog) == {"outbox", "parked", "quarantine", "delivery", "timer", "job"}
+    assert set(status.backlog) == {"outbox", "parked", "quarantine", "delivery", "timer", "job", "repeat"}
 
 
 def test_an_unforeseen_error_is_logged_without_its_message(here: Here, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,10 +1,12 @@
 """The workers under attack: a broker killed right after its answer, records nobody could have meant, threads that must not die."""
 
+import shutil
 import socket
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from examples.diary import Here, command, order
 from radloop.events.wire import Wire
 from radloop.kit.errors import Misconfigured
 from radloop.kit.line import Line
+from radloop.kit.outbox import Outbox
 from radloop.kit.relay import Relay
 from radloop.kit.worker import Worker
 
@@ -45,6 +48,11 @@ class Embedded:
         """End it as a power cut would."""
         self._process.kill()
         self._process.wait()
+
+    def forget(self) -> None:
+        """Lose everything it ever kept."""
+        shutil.rmtree(self._folder)
+        self._folder.mkdir()
 
     def _listens(self) -> bool:
         with socket.socket() as probe:
@@ -92,6 +100,34 @@ def test_what_an_idle_relays_broker_lost_is_sent_again(broker: Embedded, databas
     finally:
         here.stop()
         other.stop()
+
+
+def test_a_lost_broker_is_rebuilt_from_what_the_rooms_have_said(broker: Embedded, database: str, tmp_path: Path) -> None:
+    """Its data directory is empty when it comes back: a replay tells whoever has missed something, and nobody else anything new."""
+    address = f"127.0.0.1:{broker.port}"
+    here, knows, missed = (Here(database, address, tmp_path / name, name) for name in ("here", "knows", "missed"))
+    here.broker.ensure_topics()
+    case = str(uuid.uuid4())
+    try:
+        here.start(Relay(here.store, here.broker, resend_window_s=0.0))
+        for revision in range(1, 21):
+            here.runner.submit(command(f"c{revision}", event=order(case, revision)))
+        knows.start(knows.consumer())
+        wait_until(lambda: len(knows.lines(case)) == 20, 60)
+        broker.kill()
+        broker.forget()
+        broker.start()
+        missed.start(missed.consumer())
+        wait_until(lambda: not here.workers[0].worker.away and here.workers[0]._was_away is False, 60)
+        Outbox(here.store).repeat(datetime(2020, 1, 1, tzinfo=UTC))
+        wait_until(lambda: here.count("outbox", "again") == 0, 60)
+        here.runner.submit(command("c21", event=order(case, 21)))
+        wait_until(lambda: len(missed.lines(case)) == 21 and len(knows.lines(case)) == 21, 60)
+        told = tuple(f"order {revision}" for revision in range(1, 22))
+        assert knows.lines(case) == missed.lines(case) == told
+    finally:
+        for one in (here, knows, missed):
+            one.stop()
 
 
 def test_a_line_is_cut_by_the_shortest_outage(broker: Embedded) -> None:

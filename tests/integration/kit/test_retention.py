@@ -11,6 +11,7 @@ from examples.diary import CLOCK, Here, command, order
 
 from radloop.events.wire import Wire
 from radloop.kit import outbox as outbox_module
+from radloop.kit.admin import Admin
 from radloop.kit.clock import ManualClock
 from radloop.kit.errors import Misconfigured, Permanent
 from radloop.kit.outbox import Outbox
@@ -18,6 +19,7 @@ from radloop.kit.pruning import Pruning
 from radloop.kit.relay import Relay
 from radloop.kit.retention import Retention, read_retention
 from radloop.kit.runner import Runner
+from radloop.v1 import admin_service_pb2 as pb
 from radloop.workbench.play.settled import behind
 
 KEPT = Retention(topic=1, outbox=3, inbox=5)
@@ -158,6 +160,39 @@ def test_what_is_repeated_goes_before_what_is_new_of_its_case_and_behind_all_oth
         pass
     relay.stop()
     assert sent == [(new, f"{new}-1"), *((old, f"{old}-{revision}") for revision in (1, 2, 3, 4))]
+
+
+def test_what_hearers_may_have_forgotten_is_not_replayed(here: Here) -> None:
+    """Asked for more than they remember it refuses with a sentence; asked for nothing it goes back as far as they do."""
+    case = say(here, 3)
+    age(here, "outbox", "created_at", 6, "event_id like '%-1'")
+    admin = Admin(Runner(here.store, here.runner.routes, Wire(), CLOCK, KEPT.horizon), list)
+    asked = pb.ReplayRequest(case_id=case)
+    assert admin.Replay(asked, None).events == 2
+    assert here.rows("select event_id from outbox where again order by id") == [(f"{case}-2",), (f"{case}-3",)]
+    asked.since.FromDatetime(CLOCK.now() - timedelta(days=6))
+    with pytest.raises(Permanent, match="is not sent again"):
+        admin.Replay(asked, None)
+
+
+def test_a_room_replays_only_what_it_says(here: Here) -> None:
+    """A topic that is another's, or nobody's, is refused by name."""
+    admin = Admin(here.runner, list)
+    for topic in ("study-completed", "no-such-topic"):
+        with pytest.raises(Permanent, match=topic):
+            admin.Replay(pb.ReplayRequest(topic=topic), None)
+
+
+def test_one_case_or_one_topic_is_replayed_and_no_other(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are they are marked in bounded bites, each once."""
+    monkeypatch.setattr(outbox_module, "MARKED_AT_ONCE", 2)
+    mine, other = say(here, 5), say(here, 3)
+    outbox = Outbox(here.store)
+    assert outbox.repeat(EPOCH, case=mine) == 5
+    assert here.count("outbox", f"again and key = '{other}'") == 0
+    assert outbox.repeat(EPOCH, topic="order-recorded") == 8
+    assert outbox.repeat(EPOCH, topic="study-completed") == 0
+    assert outbox.repeat(CLOCK.now()) == 0
 
 
 def test_a_batch_is_bounded_in_bytes(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,14 +68,20 @@ class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServic
         self.datasets: list[tuple[bytes, str]] = []
         self.packages: list[bytes] = []
         self.undone: list[str] = []
+        self.replays: list[admin.ReplayRequest] = []
+        self.repeats = [0]
 
     def Trace(self, request, context):
         return admin.TraceResponse(entries=self.story if request.case_id == CASE else [
             said(0, "retraining", "model-released")] if request.case_id == "chest" else [])
 
     def Status(self, request, context):
-        return admin.StatusResponse(room="x", ready=self.ready, reasons=[] if self.ready else ["postgres is away"], backlog={"outbox": 3},
+        return admin.StatusResponse(room="x", ready=self.ready, reasons=[] if self.ready else ["postgres is away"], backlog={"outbox": 3, "repeat": self.repeats[0] if len(self.repeats) == 1 else self.repeats.pop(0)},
                                     fuse_open=self.blown is not None, blown=self.blown)
+
+    def Replay(self, request, context):
+        self.replays.append(request)
+        return admin.ReplayResponse(events=5)
 
     def ListQuarantine(self, request, context):
         held = sorted(self.held, key=lambda one: one.at.ToDatetime(), reverse=not request.oldest_first)
