@@ -20,7 +20,7 @@ from radloop.kit.clock import Clock
 from radloop.kit.codec import EventCodec
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Arrived
-from radloop.kit.kafka import Broker, group, topics
+from radloop.kit.kafka import Broker, addresses, group, topics, translated
 from radloop.kit.line import Line
 from radloop.kit.parking import Parking
 from radloop.kit.runner import Parked, Runner
@@ -55,7 +55,7 @@ class Consumer:
         said = {events.topic(kind) for kind in runner.hears()}
         self._topics = tuple(sorted(name for name in said if topics()[name].bulk is bulk))
         self._pool = ThreadPoolExecutor(1 if bulk else LANES, thread_name_prefix="lane-bulk" if bulk else "lane")
-        self._line = Line(broker.bootstrap)
+        self._line = Line(addresses(broker.bootstrap), clock)
         self._bell = Bell(broker.bells, self._group, instance) if broker.bells else None
         self._kafka: KafkaConsumer | None = None
         self._seen_partitions: set[Any] = set()
@@ -105,7 +105,7 @@ class Consumer:
                 self._commit(self._kafka, polled)
             settled = True
         except KafkaError as away:
-            raise Transient(f"kafka is away: {type(away).__name__}") from away
+            raise translated(away) from away
         finally:
             if not settled:
                 self._close()  # whatever it was: what was read and not settled is read again

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -11,13 +11,16 @@ from typing import Any
 import yaml
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import AuthorizationError, KafkaError, TopicAlreadyExistsError
 
 from radloop.kit.errors import Misconfigured, Transient
+from radloop.kit.knock import Key, context, knock
 
 log = logging.getLogger(__name__)
 
 MILLISECONDS_A_DAY = 86_400_000
+SECURITY = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,24 @@ def topics() -> Mapping[str, Topic]:
     return found
 
 
+def addresses(bootstrap: str) -> tuple[tuple[str, int], ...]:
+    """Return host and port of each bootstrap server; raise Misconfigured where one is neither."""
+    found = []
+    for one in bootstrap.split(","):
+        host, _, port = one.strip().rpartition(":")
+        if not host or not port.isdigit():
+            raise Misconfigured(f"RADLOOP_KAFKA: {one.strip()!r} is not host:port; name your brokers as host:port,host:port")
+        found.append((host.strip("[]"), int(port)))
+    return tuple(found)
+
+
+def translated(away: Exception) -> Transient:
+    """Return what a client's error means: the broker is away, or does not allow what we ask for."""
+    if isinstance(away, AuthorizationError):
+        return Transient(f"kafka does not allow it ({type(away).__name__}): RADLOOP_KAFKA_USER needs the ACLs in docs/platform.md")
+    return Transient(f"kafka is away: {type(away).__name__}")
+
+
 @dataclass(frozen=True)
 class Broker:
     """Where the brokers are and how to speak to them: TLS and SASL as the platform team set them."""
@@ -69,14 +90,32 @@ class Broker:
     security: str = "PLAINTEXT"
     mechanism: str = ""
     user: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     ca_file: str = ""
     bells: str = ""
     """A folder for `kit.bell`, where this broker does not hold empty fetches (the embedded one); empty where it does."""
 
+    def key(self) -> Key:
+        """Return what opens the brokers' doors; raise Misconfigured where the settings cannot be right, whatever the brokers say."""
+        addresses(self.bootstrap)
+        if self.security not in SECURITY:
+            raise Misconfigured(f"RADLOOP_KAFKA_SECURITY is {self.security!r}: set it to one of {', '.join(SECURITY)}")
+        sasl = self.security.startswith("SASL")
+        if sasl and self.mechanism not in MECHANISMS:
+            raise Misconfigured(f"RADLOOP_KAFKA_MECHANISM is {self.mechanism!r}: set it to one of {', '.join(MECHANISMS)}")
+        if sasl and not (self.user and self.password):
+            raise Misconfigured(f"RADLOOP_KAFKA_SECURITY is {self.security}: set RADLOOP_KAFKA_USER and RADLOOP_KAFKA_PASSWORD")
+        if self.mechanism and not sasl:
+            raise Misconfigured(f"RADLOOP_KAFKA_MECHANISM is set and RADLOOP_KAFKA_SECURITY is {self.security}: nobody would sign in")
+        tls = context(self.ca_file) if self.security.endswith("SSL") else None
+        return Key(self.security, self.mechanism, self.user, self.password, tls, self.ca_file)
+
     def options(self) -> dict[str, Any]:
         """Return kafka-python's options."""
-        options: dict[str, Any] = {"bootstrap_servers": self.bootstrap.split(","), "security_protocol": self.security}
+        options: dict[str, Any] = {
+            "bootstrap_servers": [one.strip() for one in self.bootstrap.split(",")], "security_protocol": self.security,
+            "bootstrap_timeout_ms": 10_000,
+        }
         if self.mechanism:
             options |= {
                 "sasl_mechanism": self.mechanism, "sasl_plain_username": self.user, "sasl_plain_password": self.password,
@@ -85,8 +124,20 @@ class Broker:
             options["ssl_cafile"] = self.ca_file
         return options
 
+    def knock(self) -> None:
+        """Raise Transient where no broker lets us in, with the sentence of each; one that does is enough."""
+        key = self.key()
+        refusals: list[str] = []
+        for host, port in addresses(self.bootstrap):
+            refusal = knock(host, port, key)
+            if not refusal:
+                return
+            refusals.append(refusal)
+        raise Transient("; ".join(dict.fromkeys(refusals)))
+
     def producer(self) -> KafkaProducer:
         """Open an idempotent producer that waits for all replicas; raise Transient where no broker answers."""
+        self.knock()
         try:
             return KafkaProducer(
                 **self.options(), acks="all", enable_idempotence=True, linger_ms=0, compression_type=None,
@@ -94,10 +145,11 @@ class Broker:
                 request_timeout_ms=10_000, delivery_timeout_ms=20_000, max_block_ms=5_000,
             )
         except (KafkaError, ValueError) as away:
-            raise self._translated(away) from away
+            raise translated(away) from away
 
     def consumer(self, group: str, instance: str, names: tuple[str, ...]) -> KafkaConsumer:
         """Open a static member of a group; raise Transient where no broker answers."""
+        self.knock()
         try:
             consumer = KafkaConsumer(
                 **self.options(), group_id=group, group_instance_id=f"{group}-{instance}", client_id=f"{group}-{instance}",
@@ -106,11 +158,12 @@ class Broker:
             )
             consumer.subscribe(list(names))
         except (KafkaError, ValueError) as away:
-            raise self._translated(away) from away
+            raise translated(away) from away
         return consumer
 
     def ensure_topics(self) -> None:
         """Create what is missing and verify the partitions of the rest; raise Misconfigured where they differ."""
+        self.knock()
         try:
             admin = KafkaAdminClient(**self.options(), request_timeout_ms=10_000)
             try:
@@ -127,11 +180,13 @@ class Broker:
                         })
                     except TopicAlreadyExistsError:
                         log.info("another room created topics at the same time")
+                    # A broker says yes before its own metadata know of it: verified too early, a topic has no partitions yet.
+                    admin.wait_for_topics(list(missing))
                 self._verify(admin)
             finally:
                 admin.close()
         except (KafkaError, ValueError) as away:
-            raise self._translated(away) from away
+            raise translated(away) from away
 
     def _verify(self, admin: KafkaAdminClient) -> None:
         for told in admin.describe_topics(list(topics())):
@@ -141,8 +196,3 @@ class Broker:
                     f"topic {name} has {len(told['partitions'])} partitions, not {topics()[name].partitions}: order per case"
                     " would break; the number is for good, so this is another cluster's topic, or one that somebody changed",
                 )
-
-    def _translated(self, away: Exception) -> Transient:
-        if isinstance(away, ValueError) and self.mechanism:
-            return Transient("kafka refused us: check user, password and mechanism (SASL)")
-        return Transient(f"kafka is away: {type(away).__name__}")
