@@ -34,7 +34,7 @@ JOIN_S = 15.0
 HELD_MS = 250
 """How long a broker may hold an empty fetch."""
 UNHELD_MS, RUNG_MS = 2, 10
-"""For a broker that does not: not 0, or a member never gets through joining its group; longer where something is there."""
+"""For a broker that does not, once a member has joined (it never does, nor do others, where it looks so shortly from the first)."""
 IDLE_S, SOON_S, SOON_LOOKS = 0.5, 0.05, 5
 """How long a look waits for the bell: soon where a member is joining, and some times after it was rung and found nothing yet."""
 COMMIT_MS = 10_000
@@ -116,8 +116,9 @@ class Consumer:
         if self._bell is None:
             return dict(kafka.poll(timeout_ms=HELD_MS, max_records=MOST))
         # After something there may be more, whose ring was heard with it.
-        rung = not self._more and self._bell.wait(SOON_S if self._soon or not kafka.assignment() else IDLE_S)
-        polled = dict(kafka.poll(timeout_ms=RUNG_MS if rung else UNHELD_MS, max_records=MOST))
+        joined = bool(kafka.assignment())
+        rung = not self._more and self._bell.wait(SOON_S if self._soon or not joined else IDLE_S)
+        polled = dict(kafka.poll(timeout_ms=HELD_MS if not joined else RUNG_MS if rung else UNHELD_MS, max_records=MOST))
         self._more = bool(polled)
         self._soon = 0 if polled else SOON_LOOKS if rung else max(0, self._soon - 1)
         return polled
