@@ -2,15 +2,17 @@
 
 import itertools
 import os
-import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+
+if TYPE_CHECKING:
+    from adapters.apache_kafka import ApacheKafka
 
 _numbers = itertools.count(1)
 
@@ -48,29 +50,24 @@ def database(postgres: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
     """Start the embedded Kafka-protocol broker; yields its bootstrap address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    import noida_db
+    from adapters.embedded_broker import Embedded
 
     with tempfile.TemporaryDirectory(prefix="radloop-kafka-", ignore_cleanup_errors=True) as folder:
-        # The binary itself: the script that pip installs beside it does not pass signals on.
-        program = Path(noida_db.__file__).parent / "noida-db"
-        process = subprocess.Popen(
-            [program, "start", "--only", "kafka", "--kafka-port", str(port), "--data-dir", folder],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )
+        embedded = Embedded(Path(folder))
+        embedded.start()
         try:
-            wait_until(lambda: _listens(port), 15)
-            yield f"127.0.0.1:{port}"
+            yield embedded.bootstrap
         finally:
-            process.terminate()
-            process.wait(10)
+            embedded.stop()
 
 
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+@pytest.fixture(scope="session")
+def apache() -> Iterator["ApacheKafka"]:
+    """Start one node of Apache Kafka, for all tests that only use it; a test that kills its broker starts its own."""
+    from adapters.apache_kafka import ApacheKafka
+
+    with ApacheKafka() as cluster:
+        yield cluster
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> None:

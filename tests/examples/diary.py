@@ -123,7 +123,8 @@ def job_ended(command: JobEnded, diary: Diary | None) -> Decision[Diary]:
 class Here:
     """One room with its workers, for one test."""
 
-    def __init__(self, dsn: str, bootstrap: str, folder: Path, name: str) -> None:
+    def __init__(self, dsn: str, broker: str | Broker, folder: Path, name: str) -> None:
+        """Open it at a broker, the embedded one where only its address is given."""
         self.world = World()
         folder.mkdir(exist_ok=True)
         (folder / "0001_room.sql").write_text("create table diary (key text primary key, lines jsonb not null, closed boolean not null);")
@@ -136,13 +137,13 @@ class Here:
             on(DeliveryAnswered, answered, keeps=Diary), on_timer("ring", rung, keeps=Diary), on(JobEnded, job_ended, keeps=Diary),
         )
         self.runner = Runner(self.store, routes, Wire(), CLOCK)
-        self.broker = Broker(bootstrap, bells=str(folder / "bells"))
+        self.broker = Broker(broker, bells=str(folder / "bells")) if isinstance(broker, str) else broker
         self.parking = Parking(self.runner)
         self.workers: list[Any] = []
 
-    def consumer(self, *, bulk: bool = False) -> Consumer:
+    def consumer(self, instance: str = "0", *, bulk: bool = False) -> Consumer:
         """Build a consumer of this room; what it parks, `parking` tries again."""
-        return Consumer(self.runner, Wire(), self.broker, "0", self.parking, CLOCK, bulk=bulk)
+        return Consumer(self.runner, Wire(), self.broker, instance, self.parking, CLOCK, bulk=bulk)
 
     def start(self, *workers: Any) -> None:
         """Start workers, to be stopped at the end."""

@@ -20,7 +20,7 @@ from radloop.kit.clock import Clock
 from radloop.kit.codec import EventCodec
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Arrived
-from radloop.kit.kafka import Broker, group, topics
+from radloop.kit.kafka import Broker, addresses, group, topics, translated
 from radloop.kit.lanes import Lanes
 from radloop.kit.line import Line
 from radloop.kit.parking import Parking
@@ -33,7 +33,7 @@ JOIN_S = 15.0
 HELD_MS = 250
 """How long a broker may hold an empty fetch."""
 UNHELD_MS, RUNG_MS = 2, 10
-"""For a broker that does not: not 0, or a member never gets through joining its group; longer where something is there."""
+"""For a broker that does not, once a member has joined (it never does, nor do others, where it looks so shortly from the first)."""
 IDLE_S, SOON_S, SOON_LOOKS = 0.5, 0.05, 5
 """How long a look waits for the bell: soon where a member is joining, and some times after it was rung and found nothing yet."""
 COMMIT_MS = 10_000
@@ -57,7 +57,7 @@ class Consumer:
         self._group = group(runner.store.room, bulk=bulk)
         said = {events.topic(kind) for kind in runner.hears()}
         self._topics = tuple(sorted(name for name in said if topics()[name].bulk is bulk))
-        self._line = Line(broker.bootstrap)
+        self._line = Line(addresses(broker.bootstrap), clock)
         self._bell = Bell(broker.bells, self._group, instance) if broker.bells else None
         self._kafka: KafkaConsumer | None = None
         self._seen_partitions: set[Any] = set()
@@ -116,7 +116,7 @@ class Consumer:
             self._look_how_far(self._kafka)
             settled = True
         except KafkaError as away:
-            raise Transient(f"kafka is away: {type(away).__name__}") from away
+            raise translated(away) from away
         finally:
             if not settled:
                 self._close()  # whatever it was: what was read and not settled is read again
@@ -127,8 +127,9 @@ class Consumer:
         if self._bell is None:
             return dict(kafka.poll(timeout_ms=HELD_MS, max_records=MOST))
         # After something there may be more, whose ring was heard with it.
-        rung = not self._more and self._bell.wait(SOON_S if self._soon or not kafka.assignment() else IDLE_S)
-        polled = dict(kafka.poll(timeout_ms=RUNG_MS if rung else UNHELD_MS, max_records=MOST))
+        joined = bool(kafka.assignment())
+        rung = not self._more and self._bell.wait(SOON_S if self._soon or not joined else IDLE_S)
+        polled = dict(kafka.poll(timeout_ms=HELD_MS if not joined else RUNG_MS if rung else UNHELD_MS, max_records=MOST))
         self._more = bool(polled)
         self._soon = 0 if polled else SOON_LOOKS if rung else max(0, self._soon - 1)
         return polled
@@ -160,7 +161,7 @@ class Consumer:
         if not self._ends:
             self._ends = dict(kafka.end_offsets(list(kafka.assignment())))
         behind = any(kafka.position(one) < end for one, end in self._ends.items() if one in kafka.assignment())
-        if self._joined and not behind or self._clock.monotonic() > self._catch_up_by:
+        if (self._joined and not behind) or self._clock.monotonic() > self._catch_up_by:
             self._runner.caught_up.set()
 
     def _commit(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:

@@ -11,14 +11,17 @@ from typing import Any
 import yaml
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import AuthorizationError, KafkaError, TopicAlreadyExistsError
 
 from radloop.kit.errors import Misconfigured, Transient
+from radloop.kit.knock import Key, context, knock
 from radloop.kit.retention import read_retention
 
 log = logging.getLogger(__name__)
 
 MILLISECONDS_A_DAY = 86_400_000
+SECURITY = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,31 @@ def topics() -> Mapping[str, Topic]:
     for file in sorted(folder.glob("*.yaml")):
         said: dict[str, Any] = yaml.safe_load(file.read_text())
         found[file.stem] = Topic(
-            name=file.stem, message=said["message"], key=said["key"], partitions=said["partitions"], phi=said["phi"], bulk=said["bulk"], said_by=tuple(said["said_by"]),
-            heard_by=tuple(said["heard_by"]), description=said["description"], examples=tuple(said["examples"]),
+            name=file.stem, message=said["message"], key=said["key"], partitions=said["partitions"], phi=said["phi"], bulk=said["bulk"],
+            said_by=tuple(said["said_by"]), heard_by=tuple(said["heard_by"]), description=said["description"],
+            examples=tuple(said["examples"]),
         )
     if not found:
         raise Misconfigured(f"no topic descriptions found in {folder.name}; reinstall radloop")
     return found
+
+
+def addresses(bootstrap: str) -> tuple[tuple[str, int], ...]:
+    """Return host and port of each bootstrap server; raise Misconfigured where one is neither."""
+    found = []
+    for one in bootstrap.split(","):
+        host, _, port = one.strip().rpartition(":")
+        if not host or not port.isdigit():
+            raise Misconfigured(f"RADLOOP_KAFKA: {one.strip()!r} is not host:port; name your brokers as host:port,host:port")
+        found.append((host.strip("[]"), int(port)))
+    return tuple(found)
+
+
+def translated(away: Exception) -> Transient:
+    """Return what a client's error means: the broker is away, or does not allow what we ask for."""
+    if isinstance(away, AuthorizationError):
+        return Transient(f"kafka does not allow it ({type(away).__name__}): RADLOOP_KAFKA_USER needs the ACLs in docs/platform.md")
+    return Transient(f"kafka is away: {type(away).__name__}")
 
 
 @dataclass(frozen=True)
@@ -68,15 +90,33 @@ class Broker:
     security: str = "PLAINTEXT"
     mechanism: str = ""
     user: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     ca_file: str = ""
     bells: str = ""
     """A folder for `kit.bell`, where this broker does not hold empty fetches (the embedded one); empty where it does."""
     topic_days: int = field(default_factory=lambda: read_retention().topic)
 
+    def key(self) -> Key:
+        """Return what opens the brokers' doors; raise Misconfigured where the settings cannot be right, whatever the brokers say."""
+        addresses(self.bootstrap)
+        if self.security not in SECURITY:
+            raise Misconfigured(f"RADLOOP_KAFKA_SECURITY is {self.security!r}: set it to one of {', '.join(SECURITY)}")
+        sasl = self.security.startswith("SASL")
+        if sasl and self.mechanism not in MECHANISMS:
+            raise Misconfigured(f"RADLOOP_KAFKA_MECHANISM is {self.mechanism!r}: set it to one of {', '.join(MECHANISMS)}")
+        if sasl and not (self.user and self.password):
+            raise Misconfigured(f"RADLOOP_KAFKA_SECURITY is {self.security}: set RADLOOP_KAFKA_USER and RADLOOP_KAFKA_PASSWORD")
+        if self.mechanism and not sasl:
+            raise Misconfigured(f"RADLOOP_KAFKA_MECHANISM is set and RADLOOP_KAFKA_SECURITY is {self.security}: nobody would sign in")
+        tls = context(self.ca_file) if self.security.endswith("SSL") else None
+        return Key(self.security, self.mechanism, self.user, self.password, tls, self.ca_file)
+
     def options(self) -> dict[str, Any]:
         """Return kafka-python's options."""
-        options: dict[str, Any] = {"bootstrap_servers": self.bootstrap.split(","), "security_protocol": self.security}
+        options: dict[str, Any] = {
+            "bootstrap_servers": [one.strip() for one in self.bootstrap.split(",")], "security_protocol": self.security,
+            "bootstrap_timeout_ms": 10_000,
+        }
         if self.mechanism:
             options |= {
                 "sasl_mechanism": self.mechanism, "sasl_plain_username": self.user, "sasl_plain_password": self.password,
@@ -85,8 +125,20 @@ class Broker:
             options["ssl_cafile"] = self.ca_file
         return options
 
+    def knock(self) -> None:
+        """Raise Transient where no broker lets us in, with the sentence of each; one that does is enough."""
+        key = self.key()
+        refusals: list[str] = []
+        for host, port in addresses(self.bootstrap):
+            refusal = knock(host, port, key)
+            if not refusal:
+                return
+            refusals.append(refusal)
+        raise Transient("; ".join(dict.fromkeys(refusals)))
+
     def producer(self) -> KafkaProducer:
         """Open an idempotent producer that waits for all replicas; raise Transient where no broker answers."""
+        self.knock()
         try:
             return KafkaProducer(
                 **self.options(), acks="all", enable_idempotence=True, linger_ms=0, compression_type=None,
@@ -94,10 +146,11 @@ class Broker:
                 request_timeout_ms=10_000, delivery_timeout_ms=20_000, max_block_ms=5_000,
             )
         except (KafkaError, ValueError) as away:
-            raise self._translated(away) from away
+            raise translated(away) from away
 
     def consumer(self, group: str, instance: str, names: tuple[str, ...]) -> KafkaConsumer:
         """Open a static member of a group; raise Transient where no broker answers."""
+        self.knock()
         try:
             consumer = KafkaConsumer(
                 **self.options(), group_id=group, group_instance_id=f"{group}-{instance}", client_id=f"{group}-{instance}",
@@ -107,11 +160,12 @@ class Broker:
             )
             consumer.subscribe(list(names))
         except (KafkaError, ValueError) as away:
-            raise self._translated(away) from away
+            raise translated(away) from away
         return consumer
 
     def ensure_topics(self) -> None:
         """Create what is missing and verify the partitions of the rest; raise Misconfigured where they differ."""
+        self.knock()
         try:
             admin = KafkaAdminClient(**self.options(), request_timeout_ms=10_000)
             try:
@@ -128,11 +182,13 @@ class Broker:
                         })
                     except TopicAlreadyExistsError:
                         log.info("another room created topics at the same time")
+                    # A broker says yes before its own metadata know of it: verified too early, a topic has no partitions yet.
+                    admin.wait_for_topics(list(missing))
                 self._verify(admin)
             finally:
                 admin.close()
         except (KafkaError, ValueError) as away:
-            raise self._translated(away) from away
+            raise translated(away) from away
 
     def _verify(self, admin: KafkaAdminClient) -> None:
         found = {told["name"]: len(told["partitions"]) for told in admin.describe_topics(list(topics()))}
@@ -161,8 +217,3 @@ class Broker:
             return {name for name, ones in parts.items() if ones and not any(ends[one] for one in ones)}
         finally:
             looking.close()
-
-    def _translated(self, away: Exception) -> Transient:
-        if isinstance(away, ValueError) and self.mechanism:
-            return Transient("kafka refused us: check user, password and mechanism (SASL)")
-        return Transient(f"kafka is away: {type(away).__name__}")

@@ -19,7 +19,7 @@ from radloop.kit.worker import Worker, back_off
 PARK_AFTER_S = 10.0
 LANES = 4
 TOGETHER = 32
-"""So many inputs of different keys share a transaction at most: what is saved by more is little, and who waits for the last waits for all."""
+"""So many inputs of different keys share a transaction at most: more saves little, and who waits for the last waits for all."""
 
 
 class Lane:

@@ -62,7 +62,8 @@ class Outbox:
         """Return the ids of what was marked sent in the last so many seconds before the latest mark, in order."""
         with self._store.connection() as connection:
             return [row[0] for row in connection.execute(
-                "select id from outbox where sent_at > (select max(sent_at) from outbox) - make_interval(secs => %s) order by id", (seconds,),
+                "select id from outbox where sent_at > (select max(sent_at) from outbox) - make_interval(secs => %s) order by id",
+                (seconds,),
             )]
 
     def read(self, ids: Sequence[int]) -> tuple[Said, ...]:

@@ -15,7 +15,7 @@ from kafka.errors import KafkaError
 from radloop.kit import telemetry
 from radloop.kit.bell import ring
 from radloop.kit.errors import Transient
-from radloop.kit.kafka import Broker, group, topics
+from radloop.kit.kafka import Broker, addresses, group, topics, translated
 from radloop.kit.leader import Leader
 from radloop.kit.line import Line
 from radloop.kit.outbox import BATCH, Outbox, Said
@@ -37,7 +37,7 @@ class Relay:
     def __init__(self, store: Store, broker: Broker, resend_window_s: float = RESEND_WINDOW_S) -> None:
         self._broker, self._resend_window_s = broker, resend_window_s
         self._producer: KafkaProducer | None = None
-        self._leader, self._line = Leader(store, "relay"), Line(broker.bootstrap)
+        self._leader, self._line = Leader(store, "relay"), Line(addresses(broker.bootstrap))
         self._outbox = Outbox(store)
         bulk = [name for name, topic in topics().items() if topic.bulk]
         self._kinds: tuple[Callable[[], Sequence[Said]], ...] = (
@@ -138,7 +138,7 @@ class Relay:
             ]
             self._producer.flush(timeout=FLUSH_S)
         except KafkaError as away:
-            raise Transient(f"kafka is away: {type(away).__name__}") from away
+            raise translated(away) from away
         taken: list[int] = []
         for event, future in sent:
             if future.succeeded():

@@ -41,12 +41,14 @@ class RoomSettings(BaseModel):
                     found[name] = os.environ[variable]
                     break
         try:
-            return cls(**found)
+            loaded = cls(**found)
         except ValidationError as wrong:
             told = "; ".join(
                 f"RADLOOP_{room.upper()}_{str(error['loc'][0]).upper()}: {error['msg']}" for error in wrong.errors() if error["loc"]
             )
             raise Misconfigured(f"settings of {room}: {told}") from wrong
+        loaded.broker().key()
+        return loaded
 
     def broker(self) -> Broker:
         """Return where Kafka is and how to speak to it."""

@@ -1,8 +1,5 @@
 """The workers under attack: a broker killed right after its answer, records nobody could have meant, threads that must not die."""
 
-import shutil
-import socket
-import subprocess
 import time
 import uuid
 from collections.abc import Iterator
@@ -10,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import noida_db
 import pytest
+from adapters.embedded_broker import Embedded
 from conftest import wait_until
 from kafka import KafkaProducer
 from kafka.errors import KafkaTimeoutError
@@ -25,45 +22,11 @@ from radloop.kit.relay import Relay
 from radloop.kit.worker import Worker
 
 
-class Embedded:
-    """A broker of one test's own, to be killed."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self._folder = folder
-        self.start()
-
-    def start(self) -> None:
-        """Start it on its old data."""
-        self._process = subprocess.Popen(
-            [Path(noida_db.__file__).with_name("noida-db"), "start", "--only", "kafka", "--kafka-port", str(self.port),
-             "--data-dir", self._folder],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )
-        wait_until(self._listens, 30)
-
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        self._process.kill()
-        self._process.wait()
-
-    def forget(self) -> None:
-        """Lose everything it ever kept."""
-        shutil.rmtree(self._folder)
-        self._folder.mkdir()
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Embedded]:
     """Start a broker of this test's own."""
-    (tmp_path / "broker").mkdir()
     embedded = Embedded(tmp_path / "broker")
+    embedded.start()
     yield embedded
     embedded.kill()
 
@@ -132,7 +95,7 @@ def test_a_lost_broker_is_rebuilt_from_what_the_rooms_have_said(broker: Embedded
 
 def test_a_line_is_cut_by_the_shortest_outage(broker: Embedded) -> None:
     """kafka-python reconnects without a word; the line tells, once."""
-    line = Line(f"127.0.0.1:{broker.port}")
+    line = Line([("127.0.0.1", broker.port)])
     assert not line.was_cut()
     assert not line.was_cut()
     broker.kill()

@@ -208,7 +208,8 @@ def test_a_batch_is_bounded_in_bytes(here: Here, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("told", [
-    "topic: 14\noutbox: 10\ninbox: 30\n", "topic: 14\noutbox: 30\ninbox: 30\n", "topic: 14\noutbox: 20\n", "topic: 0\noutbox: 1\ninbox: 2\n",
+    "topic: 14\noutbox: 10\ninbox: 30\n", "topic: 14\noutbox: 30\ninbox: 30\n", "topic: 14\noutbox: 20\n",
+    "topic: 0\noutbox: 1\ninbox: 2\n",
     "topic: 1.5\noutbox: 2\ninbox: 3\n", "[]", "a: [",
 ])
 def test_a_retention_that_would_let_repeats_through_is_refused(tmp_path: Path, told: str) -> None:

