@@ -64,6 +64,8 @@ class Child:
         self._guardian = guardian
         self._listener = listener
         self._stopping = threading.Event()
+        self._may_run = threading.Event()
+        self._may_run.set()
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_since: float | None = None
         self._thread = threading.Thread(target=self._keep, name=f"keeper-{program.part}", daemon=True)
@@ -85,9 +87,18 @@ class Child:
             self.ready.clear()
             os.kill(pid, number)
 
+    def hold(self) -> None:
+        """Keep the program from being started again when it dies next, until `release`."""
+        self._may_run.clear()
+
+    def release(self) -> None:
+        """Have a held program started again."""
+        self._may_run.set()
+
     def ask_to_stop(self) -> None:
         """Send the stop signal to the group and let the keeper end; return at once."""
         self._stopping.set()
+        self._may_run.set()
         if (pid := self.pid) is not None:
             self._say("stopping")
             signal_group(pid, self.program.stop_signal)
@@ -123,6 +134,7 @@ class Child:
             self.restarts += 1
             self._say("restarting", f"{_told(code)}; starting again in {pause:g} s (restart {self.restarts})")
             self._stopping.wait(pause)
+            self._may_run.wait()
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _live(self) -> int:
