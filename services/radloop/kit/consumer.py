@@ -38,6 +38,8 @@ UNHELD_MS, RUNG_MS = 2, 10
 IDLE_S, SOON_S, SOON_LOOKS = 0.5, 0.05, 5
 """How long a look waits for the bell: soon where a member is joining, and some times after it was rung and found nothing yet."""
 COMMIT_MS = 10_000
+UNCOMMITTED_S = 15.0
+"""A member whose commits have failed for so long will not settle by itself: its client may have lost the answer to its join."""
 MOST = 200
 
 
@@ -62,6 +64,7 @@ class Consumer:
         self._more = self._joined = False
         self._soon = 0
         self._join_by = 0.0
+        self._uncommitted_since: float | None = None
         self.worker = Worker("consumer-bulk" if bulk else "consumer", self._turn)
 
     def start(self) -> None:
@@ -131,6 +134,12 @@ class Consumer:
         except KafkaError as lost:
             # The group was rebalanced meanwhile: whoever has the partition now gets these records again, and skips them.
             log.info("offsets not committed, expecting the records again", extra={"reason": type(lost).__name__})
+            now = self._clock.monotonic()
+            self._uncommitted_since = now if self._uncommitted_since is None else self._uncommitted_since
+            if now - self._uncommitted_since > UNCOMMITTED_S:
+                raise Transient("the group takes no offsets: joining it anew") from lost
+        else:
+            self._uncommitted_since = None
 
     def _close(self) -> None:
         if self._kafka is not None:
@@ -138,7 +147,7 @@ class Consumer:
                 self._kafka.close(timeout_ms=2_000)
             except KafkaError as lost:
                 log.info("left the group without a word", extra={"reason": type(lost).__name__})
-            self._kafka, self._joined = None, False
+            self._kafka, self._joined, self._uncommitted_since = None, False, None
 
     def _settle_all(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Settle a batch, one lane per key; keep polling (paused) as long as a dependency is away."""

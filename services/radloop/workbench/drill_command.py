@@ -1,6 +1,7 @@
 """`radloop drill`: kill everything while orders and studies stream in, and show that nothing was lost and nothing came twice."""
 
 import argparse
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         " the books against each other: what was acknowledged, what EHR and RIS have, what the rooms know. Exit status 0 only if nothing"
         " was lost, nothing came twice, and every other promise was kept.",
     )
-    parser.add_argument("--seconds", type=float, default=300.0, help="how long studies stream in, each round (%(default)g)")
+    parser.add_argument("--seconds", type=_positive, default=300.0, help="how long studies stream in, each round (%(default)g)")
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="draws strikes, studies and stories (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=1, help="rounds on one stack, each with the next seed (%(default)s)")
-    parser.add_argument("--rate", type=float, default=3.0, help="studies a second (%(default)g)")
+    parser.add_argument("--rounds", type=_count, default=1, help="rounds on one stack, each with the next seed (%(default)s)")
+    parser.add_argument("--rate", type=_positive, default=2.0, help="studies a second (%(default)g)")
     parser.add_argument(
         "--set", choices=("short", "full", "broker"), help="which strikes: every part once, all there are, or the broker's"
         " (default: short under 200 seconds, else full)",
@@ -31,7 +32,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--kafka", choices=("embedded", "apache", "three"), default="embedded",
         help="the broker: the embedded one, or Apache Kafka with one node or three, from the tools in RADLOOP_TOOLS (%(default)s)",
     )
-    parser.add_argument("--outage-seconds", type=float, default=10.0, help="how long what is away stays away (%(default)g)")
+    parser.add_argument("--outage-seconds", type=_positive, default=10.0, help="how long what is away stays away (%(default)g)")
     parser.add_argument(
         "--full-outages", action="store_true", help="long ones instead: the broker 60 s, Postgres 30 s, EHR and RIS 120 s",
     )
@@ -53,3 +54,17 @@ def run(args: argparse.Namespace) -> int:
     from radloop.workbench.drill.drilling import drill
 
     return drill(args)
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not (math.isfinite(number) and number > 0):
+        raise argparse.ArgumentTypeError("a positive number is wanted")
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("one at least is wanted")
+    return number

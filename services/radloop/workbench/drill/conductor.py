@@ -24,7 +24,7 @@ from radloop.workbench.hospital.sender import MllpLine, Modality
 from radloop.workbench.telling import Teller
 
 PATIENCE = 120.0
-_LOOK = 0.1
+_LOOK = 0.4  # a dozen probes may be awaited at once, and each look costs the EHR and the room that is asked
 _AT_ONCE = 32
 
 
@@ -93,9 +93,16 @@ class Conductor:
         doors = self.stage.doors
         with MllpLine(*_split(doors.mllp), timeout=10) as line, Modality(*_split(doors.dicom)) as modality:
             tell(probe, line, modality, self.stage.images, self._ground.over)
+        cases: list[str] = []
+
+        def known() -> bool:
+            cases[:] = self.stage.rooms.resolve(probe.story.order.accession)
+            return bool(cases)
+
         return (
-            self._until(lambda: self._reported(probe.story), deadline) and self._until(self._ready, deadline)
-            and self._until(lambda: strike.healed(self.stage), deadline)
+            self._until(known, deadline)
+            and self._until(lambda: any(self.stage.chart.has_report(case) for case in cases), deadline)
+            and self._until(self._ready, deadline) and self._until(lambda: strike.healed(self.stage), deadline)
         )
 
     def _until(self, condition: Callable[[], bool], deadline: float) -> bool:
@@ -109,9 +116,6 @@ class Conductor:
                 return False
             self._ground.over.wait(_LOOK)
         return False
-
-    def _reported(self, story: Story) -> bool:
-        return any(self.stage.chart.report(case) is not None for case in self.stage.rooms.resolve(story.order.accession))
 
     def _ready(self) -> bool:
         """Say whether every part runs and every room says that it is ready."""

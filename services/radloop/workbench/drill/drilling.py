@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import psycopg
 from rich.console import Console
 
 from radloop.kit.clock import SystemClock
@@ -31,7 +30,7 @@ from radloop.workbench.up import stop_signals
 
 _PROBES = 1_000
 _CALM, _LOOK = 3.0, 0.5
-_PATIENCE = 240.0
+_PATIENCE, _COMMITTED = 240.0, 20.0
 _LONG = 200.0
 
 
@@ -143,30 +142,30 @@ class _Round:
         """Wait until nothing is on its way any more; return the seconds, None where it never came to rest."""
         began, calm_since = time.monotonic(), math.inf
         while time.monotonic() - began < _PATIENCE:
-            if stream.finished() and self._at_rest():
-                calm_since = min(calm_since, time.monotonic())
-                if time.monotonic() - calm_since > _CALM:
-                    return calm_since - began
-            else:
-                calm_since = math.inf
-            self.teller.now(f"waiting for rest: {self._left(stream)}")
+            left = self._left() if stream.finished() else "studies are still being sent"
+            calm_since = math.inf if left else min(calm_since, time.monotonic())
+            if time.monotonic() - calm_since > _CALM:
+                self._commits(time.monotonic() + _COMMITTED)
+                return calm_since - began
+            self.teller.now(f"waiting for rest: {left or 'nothing moves'}")
             time.sleep(_LOOK)
         return None
 
-    def _at_rest(self) -> bool:
+    def _left(self) -> str:
         try:
-            return ledger.at_rest(self.stage)
-        except Transient:
-            return False
+            return ledger.left(self.stage.dsn)
+        except Transient as away:
+            return away.reason
 
-    def _left(self, stream: Stream) -> str:
-        if not stream.finished():
-            return "studies are still being sent"
-        try:
-            with psycopg.connect(self.stage.dsn, autocommit=True) as books:
-                return "; ".join(ledger.waiting(books)) or "events are being heard"
-        except psycopg.OperationalError:
-            return "postgres is away"
+    def _commits(self, deadline: float) -> None:
+        """Give the rooms time to tell the broker what they have settled; whatever is not told then is a promise not kept."""
+        while time.monotonic() < deadline:
+            try:
+                if not ledger.uncommitted(self.stage.doors.kafka):
+                    return
+            except Transient:
+                pass
+            time.sleep(_LOOK)
 
 
 def _urgent(one: Story) -> Story:

@@ -31,7 +31,8 @@ _KINDS: Mapping[str, type[Event]] = {
 
 
 def read(stage: Stage) -> Ledger:
-    """Read everything, in one transaction that sees one state of the rooms."""
+    """Read everything, the tables in one transaction that sees one state of the rooms."""
+    behindhand = uncommitted(stage.doors.kafka)
     with psycopg.connect(stage.dsn) as books:
         books.read_only, books.isolation_level = True, psycopg.IsolationLevel.REPEATABLE_READ
         cases = _cases(books)
@@ -49,7 +50,7 @@ def read(stage: Stage) -> Ledger:
                 Buried(room, *row) for room in ROOMS for row in _rows(books, "select subject, input_id, reason from {}.quarantine", room)
             ),
             listed=frozenset(one[0] for one in _rows(books, "select case_id from worklist.listed_case")),
-            waiting=waiting(books),
+            waiting=(*waiting(books), *behindhand),
             reports=_reports(stage.chart, cases), changes=_changes(stage.ris), repeats=stage.ris.repeats(),
             hears={name: topic.heard_by for name, topic in topics().items()},
         )
@@ -72,20 +73,33 @@ def waiting(books: psycopg.Connection[Any]) -> tuple[str, ...]:
     return tuple(f"{room}: {count} {what}" for room, count, what in found)
 
 
-def unheard(kafka: str) -> int:
-    """Return how many records the rooms have not heard yet; raise Transient where the broker does not say."""
-    return sum(behind(kafka, room) for room in ROOMS)
+def unsettled(books: psycopg.Connection[Any]) -> int:
+    """Return how many times a room that must hear an event has not settled it yet."""
+    hears = [(name, room) for name, topic in topics().items() for room in topic.heard_by]
+    look = " union all ".join(
+        f"select count(*) from {said}.outbox as said where said.topic = '{name}'"  # noqa: S608 - names of ours
+        f" and not exists (select from {room}.inbox as heard where heard.input_id = said.event_id)"
+        for name, room in hears for said in topics()[name].said_by
+    )
+    return sum(count for (count,) in books.execute(look.encode()).fetchall())
 
 
-def at_rest(stage: Stage) -> bool:
-    """Say whether nothing waits anywhere; raise Transient where somebody does not say."""
+def left(dsn: str) -> str:
+    """Say what still waits, empty where nothing does; raise Transient where Postgres does not say."""
     try:
-        with psycopg.connect(stage.dsn, autocommit=True) as books:
-            if waiting(books):
-                return False
+        with psycopg.connect(dsn, autocommit=True) as books:
+            if waits := waiting(books):
+                return "; ".join(waits)
+            count = unsettled(books)
     except psycopg.OperationalError as away:
         raise Transient("postgres is away") from away
-    return unheard(stage.doors.kafka) == 0
+    return f"{count} events are not heard" if count else ""
+
+
+def uncommitted(kafka: str) -> tuple[str, ...]:
+    """Say which rooms would read again, if they started now, what they have settled; raise Transient where the broker does not say."""
+    behind_by = {room: behind(kafka, room) for room in ROOMS}
+    return tuple(f"{room}: {count} records are settled and not committed at the broker" for room, count in behind_by.items() if count)
 
 
 def _rows(books: psycopg.Connection[Any], query: LiteralString, room: str = "") -> list[Any]:
@@ -127,7 +141,9 @@ def _facts(event: Event) -> dict[str, str | int | bool]:
 
 def _deliveries(books: psycopg.Connection[Any], room: str) -> list[Delivery]:
     rows = _rows(books, "select key, receiver, subject, kind, state, tries from {}.delivery", room)
-    return [Delivery(room, *row, control=control_id(row[0])) for row in rows]
+    return [
+        Delivery(room, key, receiver, case, kind, state, tries, control_id(key)) for key, receiver, case, kind, state, tries in rows
+    ]
 
 
 def _reports(chart: Chart, cases: Mapping[str, str]) -> tuple[Report, ...]:
