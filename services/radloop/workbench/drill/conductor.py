@@ -1,7 +1,7 @@
 """Brings the strikes of a schedule about, one after another or two at once, and measures each one's recovery.
 
-Recovered means: every room says that it is ready, and a STAT study that was sent after the strike has its report in the EHR. The
-seconds count from the end of the strike: from the kill, or from when an outage was over.
+Recovered means: what was struck runs and says that it is ready, and a STAT study that was sent after the strike has its report in the
+EHR. The seconds count from the end of the strike: from the kill, or from when an outage was over.
 """
 
 import threading
@@ -23,7 +23,7 @@ from radloop.workbench.embedded.probes import answers_http
 from radloop.workbench.hospital.sender import MllpLine, Modality
 from radloop.workbench.telling import Teller
 
-PATIENCE = 120.0
+PATIENCE = 180.0
 _LOOK = 0.4  # a dozen probes may be awaited at once, and each look costs the EHR and the room that is asked
 _AT_ONCE = 32
 
@@ -63,13 +63,16 @@ class Conductor:
     def play(self, planned: Sequence[Planned]) -> tuple[Struck, ...]:
         """Bring everything about at its time; return once all of it has recovered, or will not."""
         began = time.monotonic()
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="strike") as pool:
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="strike") as pool, ExitStack() as otherwise:
+            otherwise.callback(self._ground.over.set)  # interrupted, nobody waits for the rest of an outage
             running: list[Future[Struck]] = []
             for one in planned:
                 if self._ground.over.wait(max(0.0, began + one.at - time.monotonic())):
                     break
                 running.append(pool.submit(self._strike, self._known[one.name], began))
-            return tuple(one.result() for one in running)
+            struck = tuple(one.result() for one in running)
+            otherwise.pop_all()
+            return struck
 
     def _strike(self, strike: Strike, began: float) -> Struck:
         with ExitStack() as taken:
@@ -102,7 +105,8 @@ class Conductor:
         return (
             self._until(known, deadline)
             and self._until(lambda: any(self.stage.chart.has_report(case) for case in cases), deadline)
-            and self._until(self._ready, deadline) and self._until(lambda: strike.healed(self.stage), deadline)
+            and self._until(lambda: self._ready(strike.parts), deadline)
+            and self._until(lambda: strike.healed(self.stage), deadline)
         )
 
     def _until(self, condition: Callable[[], bool], deadline: float) -> bool:
@@ -117,11 +121,11 @@ class Conductor:
             self._ground.over.wait(_LOOK)
         return False
 
-    def _ready(self) -> bool:
-        """Say whether every part runs and every room says that it is ready."""
+    def _ready(self, parts: frozenset[str]) -> bool:
+        """Say whether these parts run, and those of them that are rooms say that they are ready."""
         stack = self.stage.stack
-        return all(part.ready for part in stack.parts()) and all(
-            answers_http(f"http://{stack.address(f'{room}.health')}/ready") for room in ROOMS
+        return all(part.ready for part in stack.parts() if part.name in parts) and all(
+            answers_http(f"http://{stack.address(f'{room}.health')}/ready") for room in parts.intersection(ROOMS)
         )
 
 

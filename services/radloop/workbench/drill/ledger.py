@@ -84,6 +84,16 @@ def unsettled(books: psycopg.Connection[Any]) -> int:
     return sum(count for (count,) in books.execute(look.encode()).fetchall())
 
 
+def in_hand(dsn: str) -> int:
+    """Return how many readings and deliveries are under way; raise psycopg.OperationalError where Postgres does not say."""
+    look: LiteralString = (
+        "select (select count(*) from inference.reading where ended_at is null)"
+        " + (select count(*) from publishing.delivery where state = 'waiting')"
+    )
+    with psycopg.connect(dsn, autocommit=True, connect_timeout=5) as books:
+        return int(_rows(books, look)[0][0])
+
+
 def left(dsn: str) -> str:
     """Say what still waits, empty where nothing does; raise Transient where Postgres does not say."""
     try:

@@ -1,6 +1,7 @@
 """The stage of a drill: a stack with a version that serves, the hospital's EHR and RIS behind proxies, doors for everybody."""
 
-from collections.abc import Callable
+import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from radloop.workbench.telling import Teller
 from radloop.workbench.workshop import MODEL, first_package, package_tar
 
 Kind = Literal["embedded", "apache", "three"]
+_DISK_MB = 512
 _ROOMS = ("ingestion", "inference", "triage", "retraining", "worklist", "publishing")
 
 
@@ -59,10 +61,9 @@ class Stage:
 
 
 def set_up(
-    home: Path, kafka: Kind, seed: int, teller: Teller, closing: ExitStack, listener: Listener = nobody,
-    interrupted: Callable[[], None] = lambda: None,
+    home: Path, kafka: Kind, seed: int, teller: Teller, closing: ExitStack, listener: Listener = nobody, *, disk: bool = False,
 ) -> Stage:
-    """Start everything and return once a version serves; `closing` stops it again."""
+    """Start everything and return once a version serves; `closing` stops it again. `disk` gives the images a small one of their own."""
     source = open_source(None, seed)
     cohort = draw(source, seed, SIZES)
     books = enrol(seed, cohort, SystemClock().now())
@@ -74,6 +75,8 @@ def set_up(
         ehr_line = closing.enter_context(FarEnd(("127.0.0.1", _port(server.base_url))))
         ris_line = closing.enter_context(FarEnd(("127.0.0.1", ris.port)))
         apache = _apache(home, kafka, closing)
+        if disk:
+            _own_disk(home / "blobs", closing)
         told = settings(home, f"http://127.0.0.1:{ehr_line.port}/fhir", f"127.0.0.1:{ris_line.port}")
         stack = Stack(home, Options(usual_ports=False, settings=told, kafka=apache.bootstrap if apache else ""))
         closing.callback(stack.stop)
@@ -83,7 +86,6 @@ def set_up(
     rooms = closing.enter_context(Rooms({room: stack.address(room) for room in _ROOMS}))
     doors = Doors.at(stack.address)
     loop = _loop(doors, rooms, books, source, seed, teller, closing)
-    loop.interrupt = interrupted
     _release(loop, rooms, package_tar(made), seed, teller)
     chart = Chart(server.base_url)
     closing.callback(chart.close)
@@ -96,6 +98,17 @@ def _package(source: Source, cohort: Cohort, seed: int, folder: Path) -> Path:
     labels = np.array([one.positive for one in cohort.seeds])
     people = [f"seed-{place}" for place in range(len(labels))]
     return first_package(images, labels, people, seed, folder, trained_at=SystemClock().now().isoformat())
+
+
+def _own_disk(folder: Path, closing: ExitStack) -> None:
+    """Mount memory over a folder, so that it can be full; where that takes rights we have not, it stays as it is."""
+    folder.mkdir()
+    if os.geteuid() == 0:
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m", "radloop-drill", str(folder)], capture_output=True, check=False,
+        )
+        if mounted.returncode == 0:
+            closing.callback(subprocess.run, ["umount", "--lazy", str(folder)], capture_output=True, check=False)
 
 
 def _apache(home: Path, kafka: Kind, closing: ExitStack) -> Apache | None:

@@ -21,7 +21,7 @@ from radloop.workbench.hospital.sender import MllpLine, Modality
 from radloop.workbench.hospital.sources import Pixels
 
 SENDERS = 8
-_AGAIN = 0.25
+_AGAIN, _EASED = 0.25, 4.0
 _PATIENCE = 15.0
 
 
@@ -55,6 +55,7 @@ class Stream:
         self._plan, self._every = plan, 1.0 / rate
         self._taking, self._due = threading.Lock(), time.monotonic()
         self._ending, self._giving_up = threading.Event(), threading.Event()
+        self._eased = False
         self._told: list[Told] = []
         self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="sender")
         self._senders: list[Future[None]] = []
@@ -63,6 +64,10 @@ class Stream:
         """Begin to send."""
         self._due = time.monotonic()
         self._senders = [self._pool.submit(self._send) for _ in range(SENDERS)]
+
+    def ease(self, *, eased: bool) -> None:
+        """Send at a fraction of the rate for as long as the platform has much in hand: a drill is no test of throughput."""
+        self._eased = eased
 
     def end(self) -> None:
         """Begin no further story; return at once."""
@@ -91,7 +96,8 @@ class Stream:
         """Wait for a story's turn, at the stream's rate; what was missed while nobody could send is not made up for."""
         with self._taking:
             now = time.monotonic()
-            begins = self._due = max(self._due + self._every, now - self._every)
+            every = self._every * (_EASED if self._eased else 1.0)
+            begins = self._due = max(self._due + every, now - every)
         if self._ending.wait(max(0.0, begins - time.monotonic())):
             return None
         with self._taking:

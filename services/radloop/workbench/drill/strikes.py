@@ -1,7 +1,7 @@
 """What can happen to a platform: each strike does one thing, for as long as it lasts, and returns when it is over.
 
-Recovery is the same for all and is measured by the conductor: every part is ready again, and a STAT study sent after the strike has
-its report in the EHR.
+Recovery is the same for all and is measured by the conductor: what was struck is ready again, and a STAT study sent after the strike
+has its report in the EHR.
 """
 
 import shutil
@@ -22,6 +22,7 @@ from radloop.workbench.drill.schedule import ROOMS, Outages
 from radloop.workbench.drill.stage import Stage
 from radloop.workbench.workshop import MODEL
 
+DISK = "the image folder is full"
 _MOMENT = 5.0
 _LOOK = 0.002
 _LEADS = "prediction-made"
@@ -79,7 +80,7 @@ def strikes() -> Mapping[str, Strike]:
         Strike("kill triton", frozenset({"triton"}), _killing("triton"), 1),
         Strike("kill a stub of triton", frozenset({"triton"}), _kill_stub, 1),
         Strike("kill a training job", frozenset({"retraining"}), _kill_job, 1, _cycles_ended),
-        Strike("the image folder is full", frozenset({"blobs"}), _disk_full),
+        Strike(DISK, frozenset({"blobs"}), _disk_full),
         *(_far_end(who, manner) for who in ("ehr", "ris") for manner in Manner if (who, manner) not in _NOT_SAID),
         Strike("ehr and ris are away", frozenset({"ehr", "ris"}), _both_away),
     ]
