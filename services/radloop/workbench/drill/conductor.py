@@ -60,25 +60,30 @@ class Conductor:
         with self._lock:
             return tuple(self._probed)
 
-    def play(self, planned: Sequence[Planned]) -> tuple[Struck, ...]:
-        """Bring everything about at its time; return once all of it has recovered, or will not."""
+    def play(self, planned: Sequence[Planned], seconds: float) -> tuple[Struck, ...]:
+        """Bring everything about at its time; return once all of it has recovered, or will not.
+
+        What has to wait for its part until the stream's seconds are over is left out: without load it would show nothing.
+        """
         began = time.monotonic()
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="strike") as pool, ExitStack() as otherwise:
             otherwise.callback(self._ground.over.set)  # interrupted, nobody waits for the rest of an outage
-            running: list[Future[Struck]] = []
+            running: list[Future[Struck | None]] = []
             for one in planned:
                 if self._ground.over.wait(max(0.0, began + one.at - time.monotonic())):
                     break
-                running.append(pool.submit(self._strike, self._known[one.name], began))
-            struck = tuple(one.result() for one in running)
+                running.append(pool.submit(self._strike, self._known[one.name], began, seconds))
+            struck = tuple(was for one in running if (was := one.result()) is not None)
             otherwise.pop_all()
             return struck
 
-    def _strike(self, strike: Strike, began: float) -> Struck:
+    def _strike(self, strike: Strike, began: float, seconds: float) -> Struck | None:
         with ExitStack() as taken:
             for part in sorted(strike.parts):
                 taken.enter_context(self._parts[part])
             at = time.monotonic() - began
+            if at > seconds or self._ground.over.is_set():
+                return None
             self._teller.part(f"{strike.name} …")
             note = strike.act(self._ground)
         struck = Struck(at, strike.name, strike.kills, note, None)

@@ -138,7 +138,7 @@ class _Round:
         ending = threading.Timer(args.seconds, stream.end)
         ending.daemon = True
         ending.start()
-        struck = conductor.play(schedule(self.seed, args.seconds, self.names))
+        struck = conductor.play(schedule(self.seed, args.seconds, self.names), args.seconds)
         ending.join()
         to_rest = self._rests(stream)
         told = (*stream.told(), *conductor.probed())

@@ -68,6 +68,7 @@ class Child:
         self._may_run.set()
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_since: float | None = None
+        self._forgiven = False
         self._thread = threading.Thread(target=self._keep, name=f"keeper-{program.part}", daemon=True)
 
     @property
@@ -82,8 +83,9 @@ class Child:
         self._thread.start()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Signal the process alone, as an accident would: the keeper restarts it."""
+        """Signal the process alone, as an accident would: the keeper restarts it, and holds an accident of ours not against it."""
         if (pid := self.pid) is not None:
+            self._forgiven = True
             self.ready.clear()
             os.kill(pid, number)
 
@@ -128,9 +130,10 @@ class Child:
             self.ready.clear()
             if self._stopping.is_set():
                 return
-            if self._ready_since is not None and time.monotonic() - self._ready_since > SETTLED:
+            settled = self._ready_since is not None and time.monotonic() - self._ready_since > SETTLED
+            if settled or self._forgiven:
                 pause = FIRST_PAUSE
-            self._ready_since = None
+            self._ready_since, self._forgiven = None, False
             self.restarts += 1
             self._say("restarting", f"{_told(code)}; starting again in {pause:g} s (restart {self.restarts})")
             self._stopping.wait(pause)
