@@ -41,6 +41,8 @@ BACK = timedelta(seconds=60)
 """How far to read back after a broker was away: longer than any broker waits with what it keeps, and hearers skip repeats."""
 CATCH_UP_S = 60.0
 """So long work that can wait is held back when a room comes up and has not heard yet what is urgent."""
+UNCOMMITTED_S = 15.0
+"""A member whose commits have failed for so long will not settle by itself: its client may have lost the answer to its join."""
 MOST = 200
 
 
@@ -68,6 +70,7 @@ class Consumer:
         self._more = self._joined = False
         self._soon = 0
         self._join_by = 0.0
+        self._uncommitted_since: float | None = None
         self.worker = Worker("consumer-bulk" if bulk else "consumer", self._turn)
         self._lanes = Lanes(runner, parking, clock, self.worker, bulk=bulk)
 
@@ -173,6 +176,12 @@ class Consumer:
         except KafkaError as lost:
             # The group was rebalanced meanwhile: whoever has the partition now gets these records again, and skips them.
             log.info("offsets not committed, expecting the records again", extra={"reason": type(lost).__name__})
+            now = self._clock.monotonic()
+            self._uncommitted_since = now if self._uncommitted_since is None else self._uncommitted_since
+            if now - self._uncommitted_since > UNCOMMITTED_S:
+                raise Transient("the group takes no offsets: joining it anew") from lost
+        else:
+            self._uncommitted_since = None
 
     def _close(self) -> None:
         if self._kafka is not None:
@@ -180,7 +189,7 @@ class Consumer:
                 self._kafka.close(timeout_ms=2_000)
             except KafkaError as lost:
                 log.info("left the group without a word", extra={"reason": type(lost).__name__})
-            self._kafka, self._joined = None, False
+            self._kafka, self._joined, self._uncommitted_since = None, False, None
 
     def _settle_all(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Settle a batch; keep polling (paused) as long as it takes."""
