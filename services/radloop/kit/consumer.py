@@ -37,13 +37,14 @@ UNHELD_MS, RUNG_MS = 2, 10
 IDLE_S, SOON_S, SOON_LOOKS = 0.5, 0.05, 5
 """How long a look waits for the bell: soon where a member is joining, and some times after it was rung and found nothing yet."""
 COMMIT_MS = 10_000
+IDLE_MS = 10
 BACK = timedelta(seconds=60)
 """How far to read back after a broker was away: longer than any broker waits with what it keeps, and hearers skip repeats."""
 CATCH_UP_S = 60.0
 """So long work that can wait is held back when a room comes up and has not heard yet what is urgent."""
 UNCOMMITTED_S = 15.0
 """A member whose commits have failed for so long will not settle by itself: its client may have lost the answer to its join."""
-MOST = 200
+MOST = 500
 
 
 class Consumer:
@@ -208,7 +209,7 @@ class Consumer:
     def _idle(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Keep membership without taking more; what a rebalance brings meanwhile is given back, to be read later."""
         kafka.pause(*kafka.assignment())
-        for partition, records in kafka.poll(timeout_ms=200).items():
+        for partition, records in kafka.poll(timeout_ms=IDLE_MS).items():
             if partition in polled:  # taken away and given again: what is in hand comes again
                 kafka.seek(partition, polled[partition][-1].offset + 1)
             else:

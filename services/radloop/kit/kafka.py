@@ -154,7 +154,7 @@ class Broker:
         try:
             consumer = KafkaConsumer(
                 **self.options(), group_id=group, group_instance_id=f"{group}-{instance}", client_id=f"{group}-{instance}",
-                enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=200, session_timeout_ms=10_000,
+                enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=500, session_timeout_ms=10_000,
                 heartbeat_interval_ms=2_000, fetch_max_wait_ms=200, max_partition_fetch_bytes=4_000_000,
                 allow_auto_create_topics=False,  # it would have one partition; the relay makes it as it should be
             )

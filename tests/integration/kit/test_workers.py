@@ -333,6 +333,7 @@ def test_a_member_that_can_commit_no_more_joins_its_group_anew(here: Here, monke
         return len(opened) > 1
 
     wait_until(renewed, 40)
+    wait_until(lambda: here.count("outbox", "sent_at is null") == 0, 40)
     wait_until(lambda: behind_by_group(here) == 0, 40)
     assert all(here.lines(case) == ("order 1",) for case in cases)
 
