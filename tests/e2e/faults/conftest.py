@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 from tests.integration.embedded_peers import home_of_its_own
 
-MINUTES = 8
+MINUTES = 12
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -51,13 +53,15 @@ def drill(*options: str) -> Drilled:
     drawn = seed()
     print(f"RADLOOP_FAULT_SEED={drawn}")
     command = [sys.executable, "-m", "radloop.cli.main", "drill", "--json", "--seed", str(drawn), *options]
-    with home_of_its_own() as home:
-        done = subprocess.run(
-            [*command, "--home", str(home)], capture_output=True, text=True, check=False, timeout=60 * MINUTES,
-        )
-        last = done.stdout.splitlines()[-1:] or ["{}"]
+    with home_of_its_own() as home, tempfile.TemporaryFile("w+") as said:
+        with subprocess.Popen([*command, "--home", str(home)], stdout=said, stderr=subprocess.STDOUT) as running:
+            try:
+                running.wait(60 * MINUTES)
+            except subprocess.TimeoutExpired:
+                running.send_signal(signal.SIGINT)  # so that it stops what it started
+        said.seek(0)
+        text = said.read()
+        last = text.splitlines()[-1:] or [""]
         figures = json.loads(last[0])["figures"] if last[0].startswith('{"figures"') else {}
         file = Path(home) / "drill-report.json"
-        return Drilled(
-            done.returncode, done.stdout + done.stderr, figures, json.loads(file.read_text()) if file.exists() else {},
-        )
+        return Drilled(running.returncode, text, figures, json.loads(file.read_text()) if file.exists() else {})
