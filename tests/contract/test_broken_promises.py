@@ -29,15 +29,16 @@ SAMPLES = (
     Broken(
         "the offset is committed after the transaction", "consumer.py",
         "            if polled:\n                self._settle_all(self._kafka, polled)\n",
-        "            if polled:\n                self._commit(self._kafka, polled)\n                self._settle_all(self._kafka, polled)\n",
+        "            if polled:\n                self._commit(self._kafka, polled)\n"
+        "                self._settle_all(self._kafka, polled)\n",
         "test_workers.py::test_what_a_stopping_consumer_has_not_begun_is_read_again",
     ),
     Broken(
         "nothing is published before its transaction is committed", "store.py",
-        "        self.cursor.execute(\n            \"insert into outbox (event_id, topic, key, headers, value)",
+        '        self.cursor.execute(\n            "insert into outbox (event_id, topic, key, headers, value)',
         "        apart = psycopg.connect(self.cursor.connection.info.dsn, autocommit=True)\n"
-        "        apart.execute(SQL(\"set search_path = {}\").format(Identifier(self._room)))\n"
-        "        apart.execute(\n            \"insert into outbox (event_id, topic, key, headers, value)",
+        '        apart.execute(SQL("set search_path = {}").format(Identifier(self._room)))\n'
+        '        apart.execute(\n            "insert into outbox (event_id, topic, key, headers, value)',
         "test_promises.py::test_a_decision_that_is_not_kept_says_nothing",
     ),
     Broken(
@@ -60,14 +61,14 @@ SAMPLES = (
     ),
     Broken(
         "the outbox is never polled by the last id", "outbox.py",
-        "            \"sent_at is null and (topic",
-        "            \"id > coalesce((select max(id) from outbox where sent_at is not null), 0) and (topic",
+        '            "sent_at is null and (topic',
+        '            "id > coalesce((select max(id) from outbox where sent_at is not null), 0) and (topic',
         "test_promises.py::test_what_is_committed_late_under_a_smaller_id_is_sent_too",
     ),
     Broken(
         "a key is locked before it is decided on", "store.py",
-        "        self.cursor.execute(\n            \"select pg_advisory_xact_lock",
-        "        return\n        self.cursor.execute(\n            \"select pg_advisory_xact_lock",
+        '        self.cursor.execute(\n            "select pg_advisory_xact_lock',
+        '        return\n        self.cursor.execute(\n            "select pg_advisory_xact_lock',
         "test_promises.py::test_two_inputs_of_one_key_never_decide_at_once",
     ),
     Broken(
@@ -96,13 +97,14 @@ SAMPLES = (
     ),
     Broken(
         "what is parked is overtaken by nothing of its key", "store.py",
-        "        self.cursor.execute(\"select from parked where keys && %s::text[] limit 1\", (keys,))",
-        "        self.cursor.execute(\"select from parked where keys = %s::text[] limit 0\", (keys,))",
+        '        self.cursor.execute("select from parked where keys && %s::text[] limit 1", (keys,))',
+        '        self.cursor.execute("select from parked where keys = %s::text[] limit 0", (keys,))',
         "test_together.py::test_a_batch_with_a_parked_key_is_settled_one_by_one",
     ),
     Broken(
         "an input that ends its process is counted before it runs", "store.py",
-        "            if tried is None:\n                connection.execute(", "            if tried is not None:\n                connection.execute(",
+        "            if tried is None:\n                connection.execute(",
+        "            if tried is not None:\n                connection.execute(",
         "test_together.py::test_what_was_in_hand_when_a_process_died_goes_together_once",
     ),
 )
