@@ -29,6 +29,10 @@ up: venv ## Start everything here and watch over it, until Ctrl-C (ARGS='--help'
 test: venv ## Run the tests (ARGS='tests/unit -k triage')
 	@.venv/bin/python -m pytest $(ARGS)
 
+faults: venv ## Kill everything under load: a few minutes, or SET=full for all there is (SEEDS=3 rounds, ARGS='--seed 7')
+	@if [ "$(SET)" = full ]; then .venv/bin/radloop drill --set full --rounds $(or $(SEEDS),1) --json $(ARGS); \
+	else RADLOOP_FAULT_ROUNDS=$(or $(SEEDS),1) .venv/bin/python -m pytest -m faults tests/e2e/faults $(ARGS); fi
+
 check: venv ## Lint, types, layers, contracts, house rules: what a change must pass before its tests are looked at
 	.venv/bin/ruff check .
 	.venv/bin/mypy
@@ -54,4 +58,4 @@ $(STAMP): pyproject.toml
 	@.venv/bin/python -m radloop.workbench.embedded.triton setup || echo "note: everything but the embedded Triton works without it"
 	@rm -f .venv/.installed-*; touch $@
 
-.PHONY: help demo up test check proto bench venv
+.PHONY: help demo up test faults check proto bench venv

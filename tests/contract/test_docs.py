@@ -72,10 +72,10 @@ def test_every_command_shown_runs(here: Path, page: str, command: str) -> None:
         done = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         told = next((word.removeprefix("ARGS=") for word in words if word.startswith("ARGS=")), "")
-        if words[1] in {"demo", "up", "hospital"}:
+        if words[1] in {"demo", "up", "hospital", "drill"}:
             parser().parse_args([words[1], *shlex.split(told)])
     elif words[0] in RADLOOP:
-        if words[1] in {"up", "demo", "hospital"}:
+        if words[1] in {"up", "demo", "hospital", "drill"}:
             parser().parse_args(words[1:])
         else:
             assert main(words[1:]) == 0, command

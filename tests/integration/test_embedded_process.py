@@ -52,6 +52,41 @@ def test_killed_child_is_restarted_and_said_so(tmp_path: Path, guardian: Guardia
     assert said[-1].state == "stopped"
 
 
+def test_held_child_stays_dead_until_it_is_released_and_can_be_stopped_meanwhile(tmp_path: Path, guardian: Guardian):
+    """An absence lasts as long as one chooses: no restart while held, one at once when released; held or not, it stops."""
+    child = child_of("import time; time.sleep(600)", tmp_path, guardian, [])
+    child.start()
+    assert child.ready.wait(20)
+    child.hold()
+    child.kill()
+    assert eventually(lambda: child.restarts == 1)
+    assert not child.ready.wait(1.5)
+    child.release()
+    assert child.ready.wait(20)
+    child.hold()
+    child.kill()
+    assert eventually(lambda: child.restarts == 2)
+    child.ask_to_stop()
+    began = time.monotonic()
+    child.finish(began + 5)
+    assert time.monotonic() - began < 4
+    assert child.pid is None
+
+
+def test_child_that_is_killed_on_purpose_is_restarted_as_quickly_each_time(tmp_path: Path, guardian: Guardian):
+    """The pause grows for a child that dies by itself: what a drill does to it says nothing of the child."""
+    said: list[Said] = []
+    child = child_of("import time; time.sleep(600)", tmp_path, guardian, said)
+    child.start()
+    for _ in range(3):
+        assert child.ready.wait(20)
+        child.kill()
+    assert child.ready.wait(20)
+    assert ["in 0.5 s" in one.text for one in said if one.state == "restarting"] == [True] * 3
+    child.ask_to_stop()
+    child.finish(time.monotonic() + 5)
+
+
 def test_child_that_keeps_dying_is_restarted_ever_more_slowly(tmp_path: Path, guardian: Guardian):
     """The pause before a restart doubles, so that a broken part does not eat the machine."""
     said: list[Said] = []

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from kafka import KafkaConsumer, OffsetAndMetadata
+from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata
 from kafka.errors import KafkaError
 
 from radloop.kit.bell import Bell
@@ -33,15 +33,31 @@ JOIN_S = 15.0
 HELD_MS = 250
 """How long a broker may hold an empty fetch."""
 UNHELD_MS, RUNG_MS = 2, 10
-"""For a broker that does not, once a member has joined (it never does, nor do others, where it looks so shortly from the first)."""
+"""For a broker that does not, while the group is settled: members that look so shortly while they join never get through."""
 IDLE_S, SOON_S, SOON_LOOKS = 0.5, 0.05, 5
 """How long a look waits for the bell: soon where a member is joining, and some times after it was rung and found nothing yet."""
 COMMIT_MS = 10_000
+IDLE_MS = 10
 BACK = timedelta(seconds=60)
 """How far to read back after a broker was away: longer than any broker waits with what it keeps, and hearers skip repeats."""
 CATCH_UP_S = 60.0
 """So long work that can wait is held back when a room comes up and has not heard yet what is urgent."""
-MOST = 200
+UNCOMMITTED_S = 15.0
+"""A member whose commits have failed for so long will not settle by itself: its client may have lost the answer to its join."""
+MOST = 500
+
+
+class _Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Whether the group is just sharing its partitions out, this member's among them."""
+
+    def __init__(self) -> None:
+        self.settling = True
+
+    def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002 - kafka-python's shape
+        self.settling = True
+
+    def on_partitions_assigned(self, assigned: Any) -> None:
+        self.settling = not assigned
 
 
 class Consumer:
@@ -60,6 +76,7 @@ class Consumer:
         self._line = Line(addresses(broker.bootstrap), clock)
         self._bell = Bell(broker.bells, self._group, instance) if broker.bells else None
         self._kafka: KafkaConsumer | None = None
+        self._membership = _Membership()
         self._seen_partitions: set[Any] = set()
         self._cut_at: datetime | None = None
         self._gone_back: set[Any] = set()
@@ -68,6 +85,7 @@ class Consumer:
         self._more = self._joined = False
         self._soon = 0
         self._join_by = 0.0
+        self._uncommitted_since: float | None = None
         self.worker = Worker("consumer-bulk" if bulk else "consumer", self._turn)
         self._lanes = Lanes(runner, parking, clock, self.worker, bulk=bulk)
 
@@ -101,7 +119,7 @@ class Consumer:
         try:
             if self._kafka is None:
                 self._line.was_cut()  # from here on it must hold
-                self._kafka = self._broker.consumer(self._group, self._instance, self._topics)
+                self._kafka = self._broker.consumer(self._group, self._instance, self._topics, self._membership)
                 self._join_by = self._clock.monotonic() + JOIN_S
             polled = self._go_back(self._kafka, self._poll(self._kafka))
             # A member without partitions (more members than partitions) counts as joined after a while.
@@ -127,9 +145,9 @@ class Consumer:
         if self._bell is None:
             return dict(kafka.poll(timeout_ms=HELD_MS, max_records=MOST))
         # After something there may be more, whose ring was heard with it.
-        joined = bool(kafka.assignment())
-        rung = not self._more and self._bell.wait(SOON_S if self._soon or not joined else IDLE_S)
-        polled = dict(kafka.poll(timeout_ms=HELD_MS if not joined else RUNG_MS if rung else UNHELD_MS, max_records=MOST))
+        settling = self._membership.settling
+        rung = not self._more and self._bell.wait(SOON_S if self._soon or settling else IDLE_S)
+        polled = dict(kafka.poll(timeout_ms=HELD_MS if settling else RUNG_MS if rung else UNHELD_MS, max_records=MOST))
         self._more = bool(polled)
         self._soon = 0 if polled else SOON_LOOKS if rung else max(0, self._soon - 1)
         return polled
@@ -173,6 +191,12 @@ class Consumer:
         except KafkaError as lost:
             # The group was rebalanced meanwhile: whoever has the partition now gets these records again, and skips them.
             log.info("offsets not committed, expecting the records again", extra={"reason": type(lost).__name__})
+            now = self._clock.monotonic()
+            self._uncommitted_since = now if self._uncommitted_since is None else self._uncommitted_since
+            if now - self._uncommitted_since > UNCOMMITTED_S:
+                raise Transient("the group takes no offsets: joining it anew") from lost
+        else:
+            self._uncommitted_since = None
 
     def _close(self) -> None:
         if self._kafka is not None:
@@ -180,7 +204,7 @@ class Consumer:
                 self._kafka.close(timeout_ms=2_000)
             except KafkaError as lost:
                 log.info("left the group without a word", extra={"reason": type(lost).__name__})
-            self._kafka, self._joined = None, False
+            self._kafka, self._joined, self._membership, self._uncommitted_since = None, False, _Membership(), None
 
     def _settle_all(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Settle a batch; keep polling (paused) as long as it takes."""
@@ -199,7 +223,7 @@ class Consumer:
     def _idle(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Keep membership without taking more; what a rebalance brings meanwhile is given back, to be read later."""
         kafka.pause(*kafka.assignment())
-        for partition, records in kafka.poll(timeout_ms=200).items():
+        for partition, records in kafka.poll(timeout_ms=IDLE_MS).items():
             if partition in polled:  # taken away and given again: what is in hand comes again
                 kafka.seek(partition, polled[partition][-1].offset + 1)
             else:

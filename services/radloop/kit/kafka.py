@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.net.compat import KafkaNetClient
 from kafka.errors import AuthorizationError, KafkaError, TopicAlreadyExistsError
 
 from radloop.kit.errors import Misconfigured, Transient
@@ -82,6 +83,16 @@ def translated(away: Exception) -> Transient:
     return Transient(f"kafka is away: {type(away).__name__}")
 
 
+def _never_creating(**config: Any) -> KafkaNetClient:
+    """Return a client that asks for topics without having them made: a broker would make them with other partitions.
+
+    kafka-python has an option for that (`allow_auto_create_topics`), and does not hand it on.
+    """
+    client = KafkaNetClient(**config)
+    client.cluster.config["allow_auto_create_topics"] = False
+    return client
+
+
 @dataclass(frozen=True)
 class Broker:
     """Where the brokers are and how to speak to them: TLS and SASL as the platform team set them."""
@@ -96,8 +107,8 @@ class Broker:
     """A folder for `kit.bell`, where this broker does not hold empty fetches (the embedded one); empty where it does."""
     topic_days: int = field(default_factory=lambda: read_retention().topic)
 
-    def key(self) -> Key:
-        """Return what opens the brokers' doors; raise Misconfigured where the settings cannot be right, whatever the brokers say."""
+    def check(self) -> None:
+        """Raise Misconfigured where the settings cannot be right, whatever the brokers and this machine say."""
         addresses(self.bootstrap)
         if self.security not in SECURITY:
             raise Misconfigured(f"RADLOOP_KAFKA_SECURITY is {self.security!r}: set it to one of {', '.join(SECURITY)}")
@@ -108,6 +119,10 @@ class Broker:
             raise Misconfigured(f"RADLOOP_KAFKA_SECURITY is {self.security}: set RADLOOP_KAFKA_USER and RADLOOP_KAFKA_PASSWORD")
         if self.mechanism and not sasl:
             raise Misconfigured(f"RADLOOP_KAFKA_MECHANISM is set and RADLOOP_KAFKA_SECURITY is {self.security}: nobody would sign in")
+
+    def key(self) -> Key:
+        """Return what opens the brokers' doors; raise Misconfigured where the settings or the authorities' file cannot be right."""
+        self.check()
         tls = context(self.ca_file) if self.security.endswith("SSL") else None
         return Key(self.security, self.mechanism, self.user, self.password, tls, self.ca_file)
 
@@ -142,23 +157,25 @@ class Broker:
         try:
             return KafkaProducer(
                 **self.options(), acks="all", enable_idempotence=True, linger_ms=0, compression_type=None,
-                max_request_size=4_000_000, allow_auto_create_topics=False,
+                max_request_size=4_000_000, kafka_client=_never_creating,
                 request_timeout_ms=10_000, delivery_timeout_ms=20_000, max_block_ms=5_000,
             )
         except (KafkaError, ValueError) as away:
             raise translated(away) from away
 
-    def consumer(self, group: str, instance: str, names: tuple[str, ...]) -> KafkaConsumer:
+    def consumer(
+        self, group: str, instance: str, names: tuple[str, ...], listener: ConsumerRebalanceListener | None = None,
+    ) -> KafkaConsumer:
         """Open a static member of a group; raise Transient where no broker answers."""
         self.knock()
         try:
             consumer = KafkaConsumer(
                 **self.options(), group_id=group, group_instance_id=f"{group}-{instance}", client_id=f"{group}-{instance}",
-                enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=200, session_timeout_ms=10_000,
+                enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=500, session_timeout_ms=10_000,
                 heartbeat_interval_ms=2_000, fetch_max_wait_ms=200, max_partition_fetch_bytes=4_000_000,
-                allow_auto_create_topics=False,  # it would have one partition; the relay makes it as it should be
+                kafka_client=_never_creating,
             )
-            consumer.subscribe(list(names))
+            consumer.subscribe(list(names), listener=listener)
         except (KafkaError, ValueError) as away:
             raise translated(away) from away
         return consumer

@@ -18,7 +18,8 @@ from radloop.kit.worker import Worker, back_off
 
 PARK_AFTER_S = 10.0
 LANES = 4
-TOGETHER = 32
+MEANWHILE_S = 1.0
+TOGETHER = 64
 """So many inputs of different keys share a transaction at most: more saves little, and who waits for the last waits for all."""
 
 
@@ -59,7 +60,7 @@ class Lanes:
         while self._ready:
             self._left, self._away = [], []
             running = [self._pool.submit(self._work) for _ in range(min(self._hands, len(self._ready)))]
-            while wait(running, timeout=0.2).not_done:
+            while wait(running, timeout=MEANWHILE_S).not_done:
                 meanwhile()
             for one_hand in running:
                 one_hand.result()
@@ -71,6 +72,7 @@ class Lanes:
                 tries += 1
                 while self._clock.monotonic() < deadline and not self._worker.stopping:
                     meanwhile()
+                    self._worker.pause(min(MEANWHILE_S, deadline - self._clock.monotonic()))
             self._ready = deque(self._left)
 
     def _work(self) -> None:

@@ -15,6 +15,7 @@ import grpc
 from radloop.kit import rpc, telemetry
 from radloop.kit.admin import Admin
 from radloop.kit.clock import Clock, SystemClock
+from radloop.kit.closing import RELAY_S, close_together, leave_in_time
 from radloop.kit.codec import EventCodec
 from radloop.kit.consumer import Consumer
 from radloop.kit.deliveries import Check, Deliveries, Receiver
@@ -87,9 +88,16 @@ class Room:
     def run(self, arguments: Sequence[str]) -> int:
         """Run as a process until SIGTERM or SIGINT; `job ID` runs one job in this (child) process instead."""
         telemetry.configure(self.name, self.settings.otlp)
+        self.settings.broker().key()  # a file that is not there is told now, not when the database has answered
         stop = threading.Event()
+
+        def leave(*_: object) -> None:
+            if not stop.is_set():
+                leave_in_time()
+            stop.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+            signal.signal(number, leave)
         runner = self._patiently(self.runner, stop)
         if runner is None:
             return 0
@@ -112,7 +120,7 @@ class Room:
         return None
 
     def serve(self, runner: Runner, stop: threading.Event) -> None:
-        """Start every part, wait for `stop`, and end them in the order that loses nothing: doors first, relay last."""
+        """Start every part, wait for `stop`, and end them: all others at once, then the relay, which sends what they still say."""
         broker = self.settings.broker()
         furnishing = self.furnish(runner)
         relay, timers, parking = Relay(runner.store, broker), Timers(runner, self.clock), Parking(runner)
@@ -153,12 +161,16 @@ class Room:
         backlog.start()
         stop.wait()
         log.info("closing")
-        for part in (*reversed(furnishing.parts), *reversed(inner)):
-            part.stop()
-        server.stop(grace=2).wait()
-        backlog.stop()
+        others = [part.stop for part in (*furnishing.parts, *inner) if part is not relay]
+        if not close_together([*others, backlog.stop, lambda: _end(server)]):
+            log.warning("a part takes long to close")
+        close_together([relay.stop], RELAY_S)
         health.stop()
         runner.store.close()
+
+
+def _end(server: grpc.Server) -> None:
+    server.stop(grace=2).wait()
 
 
 def _count_backlog(store: Store) -> float:

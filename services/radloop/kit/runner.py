@@ -202,19 +202,27 @@ class Runner:
     def settle_together(self, inputs: Sequence[Arrived]) -> bool:
         """Settle inputs of different subjects in one transaction, each for all of its routes: fewer round trips for the same promise.
 
-        False where one of them failed, must wait, or is to be handled with care: then nothing was kept, and each is settled alone.
+        False where one of them failed, must wait, or may be what ended a process before: then nothing was kept, and each is settled
+        alone.
         """
-        if self.fuse.open or any(one.careful for one in inputs):
+        if self.fuse.open:
             return False
         started = self._clock.monotonic()
+        counted: list[Unit] = []
         try:
             units = [
                 Unit(route, one, route.observe(one.seen) if route.observe else one.seen, route.keys(one.seen))
                 for one in inputs for route in self.routes if route.hears_this(one.seen)
             ]
+            careful = [unit for unit in units if unit.arrived.careful]
+            if careful and not self.store.attempt_first(careful):
+                return False
+            counted = careful
             with self.store.begin() as work:
                 settled = self._settle_units(work, units)
         except Exception:  # noqa: BLE001 - whatever it was: the one that failed will fail alone, and is counted then
+            if counted:
+                self.store.uncount_first(counted)
             return False
         kept: set[Kept] = set()
         for unit, outcome, has in settled:

@@ -47,7 +47,7 @@ class RoomSettings(BaseModel):
                 f"RADLOOP_{room.upper()}_{str(error['loc'][0]).upper()}: {error['msg']}" for error in wrong.errors() if error["loc"]
             )
             raise Misconfigured(f"settings of {room}: {told}") from wrong
-        loaded.broker().key()
+        loaded.broker().check()
         return loaded
 
     def broker(self) -> Broker:

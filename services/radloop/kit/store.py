@@ -288,6 +288,29 @@ class Store:
             ).fetchone()
         return int(row[0]) if row else 0
 
+    def attempt_first(self, units: Sequence[Unit]) -> bool:
+        """Count the first attempt of each, in a transaction of its own; False, and nothing is counted, where any was tried before."""
+        named = ([unit.route.name for unit in units], [unit.arrived.seen.id for unit in units])
+        with self.connection() as connection:
+            tried = connection.execute(
+                "select from attempt join unnest(%s::text[], %s::text[]) as unit (route, input_id) using (route, input_id) limit 1", named,
+            ).fetchone()
+            if tried is None:
+                connection.execute(
+                    "insert into attempt (route, input_id, count, reason) select route, input_id, 1, 'started'"
+                    " from unnest(%s::text[], %s::text[]) as unit (route, input_id) on conflict do nothing", named,
+                )
+        return tried is None
+
+    def uncount_first(self, units: Sequence[Unit]) -> None:
+        """Take these first attempts back: what failed together did not fail one by one."""
+        with self.connection() as connection:
+            connection.execute(
+                "delete from attempt using unnest(%s::text[], %s::text[]) as unit (route, input_id)"
+                " where attempt.route = unit.route and attempt.input_id = unit.input_id and attempt.count = 1",
+                ([unit.route.name for unit in units], [unit.arrived.seen.id for unit in units]),
+            )
+
     def uncount(self, route: str, input_id: str) -> None:
         """Take one attempt back."""
         with self.connection() as connection:

@@ -36,10 +36,14 @@ class Worker:
         """Do not wait: there is something."""
         self._wake.set()
 
-    def stop(self, timeout: float = 5.0) -> None:
-        """Finish the turn in hand, then end."""
+    def ask_to_stop(self) -> None:
+        """Begin nothing more; return at once."""
         self._stopping.set()
         self._wake.set()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Finish the turn in hand, then end."""
+        self.ask_to_stop()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout)
 

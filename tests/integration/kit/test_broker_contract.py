@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from adapters import brokers
+from adapters.embedded_broker import Embedded
 from conftest import wait_until
 from examples.diary import Here, command, order
 from kafka import TopicPartition
@@ -134,6 +135,22 @@ def test_a_topic_with_other_partitions_is_refused(broker: Broker, monkeypatch: p
     monkeypatch.setattr(kafka_module, "topics", lambda: changed)
     with pytest.raises(Misconfigured, match=r"topic order-recorded has \d+ partitions, not"):
         broker.ensure_topics()
+
+
+def test_who_comes_before_the_topics_are_made_does_not_have_them_made(tmp_path: Path) -> None:
+    """The embedded broker, as Apache Kafka by default, makes a topic that is asked for, with one partition, and that for good."""
+    embedded = Embedded(tmp_path / "broker")
+    embedded.start()
+    early = Broker(embedded.bootstrap)
+    consumer = early.consumer("g", "0", ("order-recorded",))
+    try:
+        consumer.poll(timeout_ms=500)
+        assert not consumer.assignment()
+        early.ensure_topics()
+        wait_until(lambda: (consumer.poll(timeout_ms=200), len(consumer.assignment()) == len(ORDERS))[1], 30)
+    finally:
+        consumer.close()
+        embedded.kill()
 
 
 def test_the_biggest_event_goes_through_and_a_bigger_one_is_refused_at_the_door(here: Here) -> None:

@@ -12,13 +12,13 @@ from adapters import brokers, diary_process
 from adapters.apache_kafka import ApacheKafka
 from adapters.embedded_broker import Embedded
 from conftest import wait_until
-from examples.diary import Here, command, order
+from examples.diary import Here
+from examples.flow import Flow
 from kafka.admin import KafkaAdminClient
 
 from radloop.kit.kafka import Broker
 from radloop.kit.relay import Relay
 
-CASES = 12
 Spawn = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -69,32 +69,6 @@ def joined(process: "subprocess.Popen[str]") -> None:
     assert process.stdout.readline() == "joined\n"
 
 
-class Flow:
-    """Events of some cases, one revision of each at a time; they must be heard once, in order."""
-
-    def __init__(self, here: Here, there: Here) -> None:
-        self._here, self._there = here, there
-        self._cases = [str(uuid.uuid4()) for _ in range(CASES)]
-        self._revision = 0
-
-    def more(self, revisions: int = 3) -> None:
-        """Say the next revisions of every case."""
-        for _ in range(revisions):
-            self._revision += 1
-            for case in self._cases:
-                self._here.runner.submit(command(f"{case}-{self._revision}", event=order(case, self._revision)))
-
-    def heard(self) -> int:
-        """Count the lines of all cases."""
-        return sum(len(self._there.lines(case)) for case in self._cases)
-
-    def arrives(self, seconds: float = 90) -> None:
-        """Wait for all of it, once and in order."""
-        expected = tuple(f"order {revision}" for revision in range(1, self._revision + 1))
-        wait_until(lambda: self.heard() >= CASES * self._revision, seconds)
-        assert [self._there.lines(case) for case in self._cases] == [expected] * CASES
-
-
 def committed(broker: Broker, group: str) -> int:
     """Count how many records a group has committed."""
     client: Any = KafkaAdminClient(**broker.options(), request_timeout_ms=10_000)
@@ -128,12 +102,17 @@ def test_members_come_and_go_while_events_flow(here: Here, there: Here) -> None:
 
 
 def test_a_member_that_is_killed_is_succeeded_by_one_of_its_name(here: Here, there: Here, spawn: Spawn) -> None:
-    """SIGKILL while events flow; the next process of the same instance goes on where the dead one had committed."""
+    """SIGKILL while events flow; the next process of the same instance goes on where the dead one had committed.
+
+    On Apache Kafka beside another member, which goes on meanwhile. The embedded broker, which runs one instance of each room, may
+    share out anew for minutes when a member of two was killed.
+    """
     flow = Flow(here, there)
     here.start(Relay(here.store, here.broker))
-    doomed, other = spawn("a"), spawn("b")
+    doomed = spawn("a")
     joined(doomed)
-    joined(other)
+    if not here.broker.bells:
+        joined(spawn("b"))
     flow.more()
     wait_until(lambda: flow.heard() > 0, 60)
     flow.more(1)

@@ -15,11 +15,14 @@ from adapters.apache_kafka import ApacheKafka
 from conftest import wait_until
 from examples.diary import Here, command, order
 
-from radloop.kit.errors import Misconfigured, Transient
+from radloop.kit import room
+from radloop.kit.errors import Transient
 from radloop.kit.health import Health
 from radloop.kit.kafka import Broker
 from radloop.kit.relay import Relay
 from radloop.kit.settings import RoomSettings
+from radloop.triage.config import Settings
+from radloop.triage.main import build
 
 pytestmark = pytest.mark.apache
 WRONG = "correct-horse-7731"
@@ -148,18 +151,17 @@ def test_tls_spoken_to_a_plain_port_is_told(apache: ApacheKafka, secure: ApacheK
         replace(secure.broker(), bootstrap=apache.bootstrap, security="SASL_PLAINTEXT").knock()
 
 
-def test_what_can_never_be_right_is_refused_at_the_start(
-    secure: ApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+def test_an_authority_that_is_not_there_is_refused_at_the_start(
+    secure: ApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A missing authority file, and a value that is none: the process does not start, and names the setting."""
+    """A missing file, and one that holds no certificate: the process ends with status 78 and names the setting."""
     no_certificate = tmp_path / "ca.pem"
     no_certificate.write_text("hello")
-    for changes, named in (
-        ({"KAFKA_CA_FILE": str(tmp_path / "none.pem")}, "RADLOOP_KAFKA_CA_FILE cannot be read: No such file"),
-        ({"KAFKA_CA_FILE": str(no_certificate)}, "RADLOOP_KAFKA_CA_FILE holds no certificate"),
-    ):
-        with pytest.raises(Misconfigured, match=named):
-            settings(monkeypatch, secure, **changes)
+    monkeypatch.setattr("radloop.kit.telemetry.configure", lambda *_: None)  # the log of the run is pytest's
+    for file, told in ((tmp_path / "none.pem", "cannot be read: No such file"), (no_certificate, "holds no certificate in PEM")):
+        settings(monkeypatch, secure, KAFKA_CA_FILE=str(file))
+        assert room.main("triage", Settings, build, []) == 78
+        assert f"RADLOOP_KAFKA_CA_FILE {told}" in capsys.readouterr().err
 
 
 def test_one_of_several_brokers_that_lets_us_in_is_enough(secure: ApacheKafka) -> None:

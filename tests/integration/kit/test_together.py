@@ -145,9 +145,43 @@ def test_a_batch_with_a_parked_key_is_settled_one_by_one(here: Here) -> None:
     assert here.rows("select * from inbox") == []
 
 
-def test_what_was_in_hand_when_a_process_died_is_never_taken_together(here: Here) -> None:
-    """One of them may be what ends the process: its attempts are counted one by one."""
+def test_what_was_in_hand_when_a_process_died_goes_together_once(here: Here) -> None:
+    """After a start a batch is counted before it is tried; had one of them ended the process, each is settled alone from then on."""
+    careful = [replace(one, careful=True) for one in here.arrived(*CASES)]
+    seen: list[object] = []
+    with pytest.MonkeyPatch.context() as patched:
+        def die(work: object, units: object) -> None:
+            seen.extend(here.rows("select count from attempt"))
+            raise SystemExit  # as far as the store can tell: nothing after this ever runs
+
+        patched.setattr(here.runner, "_settle_units", die)
+        with pytest.raises(SystemExit):
+            here.runner.settle_together(careful)
+    assert seen == [(1,)] * 12, "each was counted for each of its routes before any of them was tried"
+    assert not here.runner.settle_together(careful)
+    assert here.rows("select count(*) from inbox") == [(0,)]
+    for one in careful:
+        assert here.runner.settle_once(one)
+    assert here.rows("select * from attempt") == []
+    assert here.heard("all") == CASES
+
+
+def test_what_fails_together_is_not_counted_as_an_attempt_of_each(here: Here) -> None:
+    """One away among those counted beforehand: the others have failed in nothing, and neither has it."""
+    here.world.broken.add(CASES[2])
     assert not here.runner.settle_together([replace(one, careful=True) for one in here.arrived(*CASES)])
+    assert here.rows("select * from attempt") == []
+
+
+def test_a_count_from_before_is_never_taken_back(here: Here) -> None:
+    """An input that has ended a process keeps its count, whatever becomes of those beside it: else it could do so for ever."""
+    careful = [replace(one, careful=True) for one in here.arrived(*CASES)]
+    here.runner.store.attempt("write", careful[0].seen.id, "started")
+    here.world.away.add(CASES[3])
+    assert not here.runner.settle_together(careful)
+    here.world.away.clear()
+    assert not here.runner.settle_together(careful)
+    assert here.rows("select count from attempt") == [(1,)]
 
 
 def test_an_open_fuse_lets_no_batch_through(here: Here) -> None:

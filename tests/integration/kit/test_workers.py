@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import RebalanceInProgressError
 from conftest import wait_until
 from examples.diary import CLOCK, Diary, Here, command, order
 from examples.shared import SITE, envelope, study
@@ -20,6 +22,7 @@ from radloop.kit.courtesy import Courtesy
 from radloop.kit.deliveries import Check, Deliveries
 from radloop.kit.flow import At
 from radloop.kit.jobs import Progress, run_job
+from radloop.kit.kafka import Broker, topics
 from radloop.kit.relay import Relay
 from radloop.kit.timers import Timers
 
@@ -302,3 +305,44 @@ def test_what_a_stopping_consumer_has_not_begun_is_read_again(here: Here) -> Non
     here.runner.courtesy = Courtesy(CLOCK)
     here.start(here.consumer(bulk=True))
     wait_until(lambda: shelved(here, earlier) == len(earlier), 40)
+
+
+def test_a_member_that_can_commit_no_more_joins_its_group_anew(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a client has lost the answer to its join, it reads on and commits nothing: it is replaced, and its offsets are kept."""
+    monkeypatch.setattr(consumer_module, "UNCOMMITTED_S", 0.5)
+    opened: list[KafkaConsumer] = []
+
+    def refused(*_: object, **__: object) -> None:
+        raise RebalanceInProgressError
+
+    def opens(broker: Broker, *told: object) -> KafkaConsumer:
+        member = consumer(broker, *told)
+        if not opened:
+            monkeypatch.setattr(member, "commit", refused)
+        opened.append(member)
+        return member
+
+    consumer = Broker.consumer
+    monkeypatch.setattr(Broker, "consumer", opens)
+    here.start(Relay(here.store, here.broker), here.consumer())
+    cases: list[str] = []
+
+    def renewed() -> bool:
+        cases.append(str(uuid.uuid4()))
+        here.runner.submit(command(f"c-{cases[-1]}", event=order(cases[-1], 1)))
+        return len(opened) > 1
+
+    wait_until(renewed, 40)
+    wait_until(lambda: here.count("outbox", "sent_at is null") == 0, 40)
+    wait_until(lambda: behind_by_group(here) == 0, 40)
+    assert all(here.lines(case) == ("order 1",) for case in cases)
+
+
+def behind_by_group(here: Here) -> int:
+    """Return how many records of order-recorded this room's group has not committed."""
+    there = KafkaConsumer(**here.broker.options(), group_id=here.store.room, enable_auto_commit=False)
+    try:
+        partitions = [TopicPartition("order-recorded", one) for one in range(topics()["order-recorded"].partitions)]
+        return sum(there.end_offsets(partitions)[one] - (there.committed(one) or 0) for one in partitions)
+    finally:
+        there.close()

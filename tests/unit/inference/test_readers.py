@@ -69,6 +69,18 @@ def test_one_of_the_readers_is_kept_for_what_somebody_waits_for() -> None:
     assert queue.ended == [("reading-1", "recorded")]
 
 
+def test_before_it_is_known_what_waits_only_a_stat_is_read() -> None:
+    """A STAT may lie behind all that came while the room was away: nobody's study goes before it because it was heard of first."""
+    queue, runner, heard = Queue(taken("live"), taken("stat", rank=0)), Runner(), list[str]()
+    readers = Readers(queue, runner, SystemClock(), 1, lambda: bool(heard))
+    assert readers._turn() == 0
+    assert readers._turn() > 0
+    assert queue.ended == [("stat", "recorded")]
+    heard.append("all that waited")
+    assert readers._turn() == 0
+    assert queue.ended == [("stat", "recorded"), ("live", "recorded")]
+
+
 @pytest.mark.parametrize("below", [URGENT, len(CLASSES)])
 def test_others_begin_nothing_that_can_wait_while_an_urgent_one_is_read(below: int) -> None:
     """The processor is the STAT's, whichever reader took it."""

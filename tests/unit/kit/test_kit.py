@@ -118,7 +118,10 @@ def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         RoomSettings.load("triage")
 
 
-KAFKA = {"KAFKA": "kafka-0:9093,kafka-1:9093", "KAFKA_SECURITY": "SASL_SSL", "KAFKA_MECHANISM": "PLAIN", "KAFKA_USER": "u", "KAFKA_PASSWORD": "p"}
+KAFKA = {
+    "KAFKA": "kafka-0:9093,kafka-1:9093", "KAFKA_SECURITY": "SASL_SSL", "KAFKA_MECHANISM": "PLAIN", "KAFKA_USER": "u",
+    "KAFKA_PASSWORD": "p",
+}
 
 
 @pytest.mark.parametrize(("changes", "named"), [

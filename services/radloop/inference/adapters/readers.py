@@ -1,8 +1,9 @@
 """The readers: threads that take the most urgent reading, look, and hand the result to the runner as a command.
 
 One of them takes only what somebody waits for, so that a STAT never waits for a backfill to end; while anything urgent is
-being read, and a moment longer, nothing that can wait is begun: the processor is the patient's who waits. A reading that
-ends its process is counted by its takes; one that fails in a way nobody foresaw is tried five times by the runner. Either
+being read, and a moment longer, nothing that can wait is begun: the processor is the patient's who waits. When the room
+comes up, a STAT may lie behind thousands of others that it has not heard of yet: until it has, only STATs are read. A reading
+that ends its process is counted by its takes; one that fails in a way nobody foresaw is tried five times by the runner. Either
 way the study says in the end that it was not read.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from radloop.inference.adapters.postgres import Taken
-from radloop.inference.domain.case import CLASSES, URGENT
+from radloop.inference.domain.case import CLASSES, STAT, URGENT
 from radloop.inference.handlers import SYSTEM, AbandonReading, ReadStudy
 from radloop.kit import telemetry
 from radloop.kit.clock import Clock
@@ -53,7 +54,7 @@ class Readers:
         self, queue: Queue, submit: Callable[[Command], Outcome], clock: Clock, others: int,
         caught_up: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`caught_up` says whether the room knows of everything that waits: until then only what is urgent is read."""
+        """`caught_up` says whether the room knows of everything that waits: until then only STATs are read."""
         self._queue, self._submit, self._clock, self._caught_up = queue, submit, clock, caught_up
         self._taking = threading.Lock()
         self._urgent, self._calm_at = 0, clock.monotonic()
@@ -70,6 +71,8 @@ class Readers:
     def stop(self) -> None:
         """Finish what is being read; what cannot be finished in time is taken up by another when its lease ends."""
         for worker in self._workers:
+            worker.ask_to_stop()
+        for worker in self._workers:
             worker.stop()
 
     def wake(self) -> None:
@@ -80,8 +83,9 @@ class Readers:
     def _turn(self, below: int = len(CLASSES)) -> float:
         """Take a reading of a rank below this, and while an urgent one is being read, only another urgent one."""
         with self._taking:  # all are woken at once: nobody may begin what can wait before it is known what cannot
-            hold = _IDLE_S if self._urgent or not self._caught_up() else self._calm_at - self._clock.monotonic()
-            taken = self._queue.take(URGENT if hold > 0 else below)
+            known = self._caught_up()
+            hold = _IDLE_S if self._urgent or not known else self._calm_at - self._clock.monotonic()
+            taken = self._queue.take(below if hold <= 0 else URGENT if known else STAT)
             urgent = taken is not None and taken.rank < URGENT
             self._urgent += urgent
         if taken is None:

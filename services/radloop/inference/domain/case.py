@@ -15,6 +15,9 @@ CLASSES: Final = ("stat", "live", "shadow", "backfill")
 URGENT: Final = 2
 """Ranks below this are somebody's patient waiting: stat and live."""
 
+STAT: Final = 1
+"""Ranks below this are STATs."""
+
 Role = Literal["serving", "shadow", "pooled"]
 """For whom a live study is read (the clinic, or the evidence on a version to come), or that it is an earlier study."""
 

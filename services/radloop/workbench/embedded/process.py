@@ -64,8 +64,11 @@ class Child:
         self._guardian = guardian
         self._listener = listener
         self._stopping = threading.Event()
+        self._may_run = threading.Event()
+        self._may_run.set()
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_since: float | None = None
+        self._forgiven = False
         self._thread = threading.Thread(target=self._keep, name=f"keeper-{program.part}", daemon=True)
 
     @property
@@ -80,14 +83,24 @@ class Child:
         self._thread.start()
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Signal the process alone, as an accident would: the keeper restarts it."""
+        """Signal the process alone, as an accident would: the keeper restarts it, and holds an accident of ours not against it."""
         if (pid := self.pid) is not None:
+            self._forgiven = True
             self.ready.clear()
             os.kill(pid, number)
+
+    def hold(self) -> None:
+        """Keep the program from being started again when it dies next, until `release`."""
+        self._may_run.clear()
+
+    def release(self) -> None:
+        """Have a held program started again."""
+        self._may_run.set()
 
     def ask_to_stop(self) -> None:
         """Send the stop signal to the group and let the keeper end; return at once."""
         self._stopping.set()
+        self._may_run.set()
         if (pid := self.pid) is not None:
             self._say("stopping")
             signal_group(pid, self.program.stop_signal)
@@ -117,12 +130,14 @@ class Child:
             self.ready.clear()
             if self._stopping.is_set():
                 return
-            if self._ready_since is not None and time.monotonic() - self._ready_since > SETTLED:
+            settled = self._ready_since is not None and time.monotonic() - self._ready_since > SETTLED
+            if settled or self._forgiven:
                 pause = FIRST_PAUSE
-            self._ready_since = None
+            self._ready_since, self._forgiven = None, False
             self.restarts += 1
             self._say("restarting", f"{_told(code)}; starting again in {pause:g} s (restart {self.restarts})")
             self._stopping.wait(pause)
+            self._may_run.wait()
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _live(self) -> int:

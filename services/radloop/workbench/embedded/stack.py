@@ -115,6 +115,18 @@ class Stack:
         """Kill a part as an accident would; it is restarted."""
         self._children[part].kill(number)
 
+    def hold(self, part: str) -> None:
+        """Keep a part from being started again once it dies, until `release`: an absence of a length that one chooses."""
+        self._children[part].hold()
+
+    def release(self, part: str) -> None:
+        """Have a held part started again."""
+        self._children[part].release()
+
+    def pid(self, part: str) -> int | None:
+        """Return the process id of a part while it runs here."""
+        return self._children[part].pid
+
     def wait_ready(self, part: str, patience: float = START_PATIENCE) -> bool:
         """Wait until a part is ready (again); False where it took too long."""
         return self._children[part].ready.wait(patience)

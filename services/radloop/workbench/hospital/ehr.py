@@ -148,6 +148,10 @@ class Chart:
         answer = self._http.get(f"/DiagnosticReport/{resource_id(case, 'report')}")
         return self._published(answer.json()) if answer.is_success else None
 
+    def has_report(self, case: str) -> bool:
+        """Say whether the report of one case is there, in the one request that this takes."""
+        return self._http.get(f"/DiagnosticReport/{resource_id(case, 'report')}").is_success
+
     def of_case(self, case: str) -> tuple[Published, ...]:
         """Return every report of ours that a case has, however it came there: more than one is published twice."""
         query = {"identifier": f"urn:radloop:resource|{resource_id(case, 'report')}"}

@@ -14,6 +14,7 @@ from radloop.workbench.hospital.messages import read
 
 _START, _END = b"\x0b", b"\x1c\r"
 _SUCCESS = 0x0000
+_OUT_OF_RESOURCES = 0xA7  # the first byte of the status (PS3.4 table B.2-1): send it again later
 
 
 class MllpLine:
@@ -94,16 +95,21 @@ class Modality:
         self.stored = 0
 
     def store(self, image: FileDataset) -> None:
-        """Send one object; raise Transient where nobody listens, Permanent where it is refused."""
+        """Send one object; raise Transient where nobody listens or it is to come again, Permanent where it is refused."""
         association = self._open()
         try:
             status = association.send_c_store(image)
         except ValueError as refused:
             raise Permanent("the storage association took no context for this object's transfer syntax") from refused
+        except RuntimeError as cut:  # it ended between the look and the request
+            self.close()
+            raise Transient("the storage association broke") from cut
         code = status.get("Status")
         if code is None:
             self.close()
             raise Transient("the storage association broke")
+        if code >> 8 == _OUT_OF_RESOURCES:
+            raise Transient("the object cannot be kept now")
         if code != _SUCCESS:
             raise Permanent(f"C-STORE answered {code:#06x}")
         self.stored += 1

@@ -1,0 +1,96 @@
+"""What the drill's accounts are held on: facts as the far ends, the hospital and the rooms' tables have them. Data alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Said:
+    """One event in a room's outbox, in the room's own order; `facts` are what the accounts need of its content."""
+
+    room: str
+    topic: str
+    key: str
+    event_id: str
+    number: int
+    facts: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How one route of a room settled one input."""
+
+    room: str
+    route: str
+    input_id: str
+    outcome: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One outward message in a room's books; `control` is the MSH-10 that it bears at the RIS."""
+
+    room: str
+    key: str
+    receiver: str
+    case: str
+    kind: str
+    state: str
+    tries: int
+    control: str
+
+
+@dataclass(frozen=True)
+class Buried:
+    """One input in a room's quarantine."""
+
+    room: str
+    subject: str
+    input_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report as the EHR has it: whose it is, and how many versions it went through."""
+
+    case: str
+    id: str
+    status: str
+    versions: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of priority as the RIS logged it."""
+
+    control: str
+    placer: str
+    priority: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All of it, once everything has come to rest.
+
+    `cases` maps Study Instance UIDs to cases; `messages` maps the digest of each HL7 message that ingestion settled to its outcome;
+    `objects` are the SOP Instance UIDs it keeps; `listed` the cases on the reading list; `waiting` says in words what still waits;
+    `hears` maps a topic to the rooms that must hear it.
+    """
+
+    cases: Mapping[str, str]
+    messages: Mapping[str, str]
+    objects: frozenset[str]
+    said: tuple[Said, ...]
+    settled: tuple[Settled, ...]
+    deliveries: tuple[Delivery, ...]
+    buried: tuple[Buried, ...]
+    listed: frozenset[str]
+    waiting: tuple[str, ...]
+    reports: tuple[Report, ...]
+    changes: tuple[Change, ...]
+    repeats: int
+    hears: Mapping[str, tuple[str, ...]]
