@@ -1,5 +1,6 @@
 """What may befall a process at a point of its work: it is killed, its store is away for once, its broker loses its tail."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,16 +13,16 @@ class Killed(BaseException):
 
 
 class Fate:
-    """Strikes once, at the point that was chosen, and tells it in `struck`; a process that was killed stays dead until `live`."""
+    """Strikes once, at the point that was chosen, and counts it in `struck`; a process that was killed stays dead until `live`."""
 
     def __init__(self) -> None:
         self.lose: Callable[[], None] = lambda: None
-        self.struck = ""
+        self.struck: Counter[str] = Counter()
         self._kind, self._left, self._dead = "", 0, False
 
     def arm(self, kind: str, after: int) -> None:
         """Choose what happens (kill, away, lose, or nothing) and at which of the points that come."""
-        self._kind, self._left, self.struck = kind, after, ""
+        self._kind, self._left = kind, after
 
     def live(self) -> None:
         """Begin anew, out of danger."""
@@ -36,7 +37,8 @@ class Fate:
         self._left -= 1
         if self._left >= 0:
             return
-        kind, self._kind, self.struck = self._kind, "", point
+        kind, self._kind = self._kind, ""
+        self.struck[kind] += 1
         if kind == "kill":
             self._dead = True
             raise Killed(point)

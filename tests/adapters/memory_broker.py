@@ -103,8 +103,10 @@ class MemoryBroker:
         self._producers += 1
         return MemoryProducer(self, self._producers)
 
-    def consumer(self, group: str, instance: str, names: tuple[str, ...]) -> "MemoryConsumer":
+    def consumer(self, group: str, instance: str, names: tuple[str, ...], listener: Any = None) -> "MemoryConsumer":
         self.look()
+        if listener is not None:
+            listener.on_partitions_assigned(self.partitions(names))
         self.members[group] = MemoryConsumer(self, group, names)  # the same static member again: the one before is fenced
         return self.members[group]
 

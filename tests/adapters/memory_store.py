@@ -217,6 +217,21 @@ class MemoryStore:
             draft.attempt[route, input_id] = draft.attempt.get((route, input_id), 0) + 1
             return draft.attempt[route, input_id]
 
+    def attempt_first(self, units: Sequence[Unit]) -> bool:
+        with self.connection() as draft:
+            names = [(unit.route.name, unit.arrived.seen.id) for unit in units]
+            if any(name in draft.attempt for name in names):
+                return False
+            draft.attempt |= dict.fromkeys(names, 1)
+            return True
+
+    def uncount_first(self, units: Sequence[Unit]) -> None:
+        with self.connection() as draft:
+            for unit in units:
+                name = (unit.route.name, unit.arrived.seen.id)
+                if draft.attempt.get(name) == 1:
+                    del draft.attempt[name]
+
     def uncount(self, route: str, input_id: str) -> None:
         with self.connection() as draft:
             if (route, input_id) in draft.attempt:

@@ -229,6 +229,10 @@ class Rooms:
         """Return route, input id and reason of what the hearer buried."""
         return [(row.route, row.arrived.seen.id, row.reason) for row in self.hearer.store.tables.quarantine.values()]
 
+    def attempts(self) -> list[tuple[str, str]]:
+        """Return route and input id of what the hearer has tried and not forgotten."""
+        return [name for name, count in self.hearer.store.tables.attempt.items() if count > 0]
+
     def close(self) -> None:
         """Let everything go."""
 
@@ -290,6 +294,10 @@ class PostgresRooms(Rooms):
     def quarantined(self) -> list[tuple[str, str, str]]:
         with self.hearer.store.connection() as connection:
             return connection.execute("select route, input_id, reason from quarantine").fetchall()
+
+    def attempts(self) -> list[tuple[str, str]]:
+        with self.hearer.store.connection() as connection:
+            return connection.execute("select route, input_id from attempt where count > 0").fetchall()
 
     def close(self) -> None:
         for room in (self.sayer, self.hearer):

@@ -234,6 +234,9 @@ class Runner:
     def _settle_units(self, work: Work, units: Sequence[Unit]) -> list[tuple[Unit, Outcome, frozenset[Kept]]]:
         work.lock(tuple(sorted({key for unit in units for key in unit.keys})))
         claimed = work.claim_all(units)
+        for unit in units:
+            if unit.arrived.careful and unit not in claimed:  # counted beforehand, and settled before that
+                work.forget_attempts(unit.route.name, unit.arrived.seen.id)
         work.read_ahead(claimed)
         settled = []
         with work.without_waiting():

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from radloop.kit.flow import Outcome
+from radloop.kit.runner import ATTEMPTS
 
 CASES = ("case-a", "case-b", "case-c", "case-d")
 SEARCH = int(os.environ.get("RADLOOP_MODEL_COURSES", "0"))
@@ -246,12 +247,15 @@ class Course(RuleBasedStateMachine):
         for route, name, reason in self.rooms.quarantined():
             command = name.rpartition("-")[0]
             known = command in self.rooms.world.poison or self.said[name] in self.once_broken
-            assert (route == "hear" and known) or reason == DIED, f"{name} is in quarantine: {reason}"
+            died = reason == DIED and self.rooms.fate.struck["kill"] >= ATTEMPTS
+            assert (route == "hear" and known) or died, f"{name} is in quarantine: {reason}"
         for name, case in self.said.items():
             assert (name in self.rooms.book(case)) != (("hear", name) in buried), name
             assert (name in self.rooms.book(SHELF)) != (("shelve", name) in buried), name
         poisoned = {name for name in self.said if name.rpartition("-")[0] in self.rooms.world.poison}
         assert poisoned <= {name for _, name in buried}
+        if not self.rooms.fate.struck["away"]:  # a count may be left of what was counted while the store was going away
+            assert self.rooms.attempts() == [], "counted, settled and never forgotten"
         there = {dict(record.headers)["ce_id"].decode() for records in self.broker.kept.logs.values() for record in records}
         self.check_nothing_is_lost_at_the_broker(there)
         assert set(self.copies) == self.said.keys() | self.told

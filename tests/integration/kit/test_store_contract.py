@@ -180,6 +180,16 @@ def test_attempts_are_counted_taken_back_and_forgotten(here: Here) -> None:
     assert here.store.attempt("hear", "a", "KeyError") == 1
 
 
+def test_of_a_batch_first_attempts_are_counted_together_or_not_at_all(here: Here) -> None:
+    """Where any was tried before none is counted; taken back, all are as if they had never been tried, but for what was tried since."""
+    assert here.store.attempt_first([unit("a"), unit("b")])
+    assert not here.store.attempt_first([unit("b"), unit("c")])
+    assert here.store.attempt("hear", "b", "KeyError") == 2
+    here.store.uncount_first([unit("a"), unit("b")])
+    assert here.store.attempt_first([unit("a"), unit("c")])
+    assert here.store.attempt("hear", "b", "KeyError") == 3
+
+
 def test_nothing_is_claimed_past_what_is_parked(here: Here) -> None:
     """Later inputs of any of its keys wait, for that route; it itself does not wait for what came after it."""
     here.store.park("hear", ("a-case", "b-case"), arrived("first"), "away")
