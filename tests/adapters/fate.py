@@ -18,11 +18,11 @@ class Fate:
     def __init__(self) -> None:
         self.lose: Callable[[], None] = lambda: None
         self.struck: Counter[str] = Counter()
-        self._kind, self._left, self._dead = "", 0, False
+        self._kind, self._left, self._where, self._dead = "", 0, "", False
 
-    def arm(self, kind: str, after: int) -> None:
-        """Choose what happens (kill, away, lose, or nothing) and at which of the points that come."""
-        self._kind, self._left = kind, after
+    def arm(self, kind: str, after: int, where: str = "") -> None:
+        """Choose what happens (kill, away, lose, or nothing) and at which of the points that come, of all or of one name."""
+        self._kind, self._left, self._where = kind, after, where
 
     def live(self) -> None:
         """Begin anew, out of danger."""
@@ -32,7 +32,8 @@ class Fate:
         """Pass a point."""
         if self._dead:
             raise Killed(point)
-        if not self._kind or (self._kind == "away" and not point.endswith(("transaction", "commit"))):
+        elsewhere = self._where not in {"", point} or (self._kind == "away" and not point.endswith(("transaction", "commit")))
+        if not self._kind or elsewhere:
             return
         self._left -= 1
         if self._left >= 0:

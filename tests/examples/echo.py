@@ -1,4 +1,4 @@
-"""Two rooms of no meaning, one that says and one that hears, without threads: a test takes each of their turns itself.
+"""Rooms of no meaning, two that say and one that hears both, without threads: a test takes each of their turns itself.
 
 Over stores and a broker in memory, or over a real Postgres. Workers never start; what they would wait for passes on a clock
 that is moved, so a course of events is the same however often it is run.
@@ -40,6 +40,9 @@ from radloop.kit.tables import Table
 
 KEPT = Retention(topic=1, outbox=3, inbox=5)
 SHELF = "all"
+ROOMS = ("saying", "telling", "hearing")
+CASES, TOLD = ("case-a", "case-b", "case-c", "case-d"), ("case-c", "case-d")
+"""Of all cases the teller says these, on the topic that the sayer says the others on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +76,13 @@ class Book:
 
 
 class World:
-    """The outside of the room that hears: cases whose dependency is away, cases and commands its handler fails on."""
+    """The outside of the room that hears: cases whose dependency is away, cases and commands its handler fails or dies on."""
 
     def __init__(self) -> None:
         self.away: set[str] = set()
         self.broken: set[str] = set()
         self.poison: set[str] = set()
+        self.deadly: set[str] = set()
 
     def look(self, event: OrderRecorded) -> OrderRecorded:
         """Look before deciding."""
@@ -88,6 +92,8 @@ class World:
 
     def hear(self, event: OrderRecorded, book: Book | None) -> Decision[Book]:
         """Write it into the case's own book, and say that it was opened."""
+        if event.subject in self.deadly:
+            raise Killed
         if event.subject in self.broken or event.id.rpartition("-")[0] in self.poison:
             raise ZeroDivisionError
         return Record(_written(event.subject, book, event.id), emit=(CaseOpened(
@@ -157,9 +163,9 @@ class Room:
         self.consumer.worker.pause = rooms.clock.advance  # type: ignore[method-assign]
         self.consumer._lanes._hands, self.consumer._lanes._pool = 1, Inline()  # type: ignore[assignment]
 
-    def turn(self, work: Callable[[], object], kind: str = "", after: int = 0) -> object:
+    def turn(self, work: Callable[[], object], kind: str = "", after: int = 0, where: str = "") -> object:
         """Let a process do something and something befall it; return what it said, None where it had to stop."""
-        self.rooms.fate.arm(kind, after)
+        self.rooms.fate.arm(kind, after, where)
         try:
             with self.rooms.peers():
                 return work()
@@ -174,25 +180,34 @@ class Room:
 
 
 class Rooms:
-    """Both rooms and all they share; over the twins here, over Postgres below."""
+    """All rooms and what they share; over the twins here, over Postgres below."""
 
     def __init__(self) -> None:
         self.fate, self.world, self.clock = Fate(), World(), ManualClock(SystemClock().now())
         self.broker = MemoryBroker(self.clock, self.fate.at)
         self.fate.lose = self.broker.lose_tail
         self.outbox, self.leader, self.parking, self._prune_inbox = self._peers()
-        saying, hearing = self._stores()
-        self.sayer = Room(self, saying, (on(Say, say, keeps=Voice, answers=Spoke),))
+        saying, telling, hearing = self._stores()
+        self.sayer, self.teller = (Room(self, one, (on(Say, say, keeps=Voice, answers=Spoke),)) for one in (saying, telling))
         self.hearer = Room(self, hearing, (
             on(OrderRecorded, self.world.hear, keeps=Book, observe=self.world.look),
             on(OrderRecorded, shelve, keeps=Book, key=lambda _: SHELF),
         ))
 
+    @property
+    def all(self) -> tuple[Room, Room, Room]:
+        """Every room."""
+        return self.sayer, self.teller, self.hearer
+
+    def says(self, case: str) -> Room:
+        """Return the room that says this case's events."""
+        return self.teller if case in TOLD else self.sayer
+
     def _peers(self) -> tuple[Any, Any, Any, Any]:
         return MemoryOutbox, MemoryLeader, MemoryParking, memory_store.prune_inbox
 
-    def _stores(self) -> tuple[Any, Any]:
-        stores = MortalMemoryStore("saying", self.clock), MortalMemoryStore("hearing", self.clock)
+    def _stores(self) -> list[Any]:
+        stores = [MortalMemoryStore(name, self.clock) for name in ROOMS]
         for one in stores:
             one.fate = self.fate
         return stores
@@ -221,9 +236,9 @@ class Rooms:
             book = work.load(Book, (key,))
         return book.heard if book else ()
 
-    def said(self, room: Room) -> dict[str, tuple[str, bool]]:
-        """Return key, and whether it was sent, of what a room's outbox holds, by event id."""
-        return {row.event_id: (row.message.key, row.sent_at is not None) for row in room.store.tables.outbox.values()}
+    def said(self, room: Room) -> dict[str, str]:
+        """Return the keys of what a room's outbox holds, by event id."""
+        return {row.event_id: row.message.key for row in room.store.tables.outbox.values()}
 
     def quarantined(self) -> list[tuple[str, str, str]]:
         """Return route, input id and reason of what the hearer buried."""
@@ -246,7 +261,7 @@ class MortalStore(Mortal, Store):
 
 
 class PostgresRooms(Rooms):
-    """Both rooms over one real database, emptied first; its defaults tell the time that the test has moved on to."""
+    """The rooms over one real database, emptied first; its defaults tell the time that the test has moved on to."""
 
     def __init__(self, dsn: str, folder: Path) -> None:
         self._dsn, self._folder = dsn, folder
@@ -255,7 +270,7 @@ class PostgresRooms(Rooms):
     def _peers(self) -> tuple[Any, Any, Any, Any]:
         return Outbox, Leader, Parking, outbox.prune_inbox
 
-    def _stores(self) -> tuple[Any, Any]:
+    def _stores(self) -> list[Any]:
         self._folder.mkdir(exist_ok=True)
         (self._folder / "0001_room.sql").write_text("""
             create table voice (key text primary key, revision integer not null);
@@ -266,8 +281,8 @@ class PostgresRooms(Rooms):
             alter table inbox alter settled_at set default told();
         """)
         tables = {Voice: Table(Voice, "voice", "key"), Book: Table(Book, "book", "key")}
-        stores = []
-        for name in ("saying", "hearing"):
+        stores: list[Any] = []
+        for name in ROOMS:
             store = MortalStore(self._dsn, name, tables)
             store.fate = Fate()
             store.migrate(self._folder)
@@ -277,19 +292,18 @@ class PostgresRooms(Rooms):
                 connection.execute("insert into moved values ('0')")
             store.fate = self.fate
             stores.append(store)
-        return stores[0], stores[1]
+        return stores
 
     def pass_time(self, seconds: float) -> None:
         super().pass_time(seconds)
-        for room in (self.sayer, self.hearer):
+        for room in self.all:
             with room.store.connection() as connection:
                 connection.execute("update moved set by = by + %s", (timedelta(seconds=seconds),))
                 connection.execute("update parked set not_before = not_before - %s", (timedelta(seconds=seconds),))
 
-    def said(self, room: Room) -> dict[str, tuple[str, bool]]:
+    def said(self, room: Room) -> dict[str, str]:
         with room.store.connection() as connection:
-            rows = connection.execute("select event_id, key, sent_at is not null from outbox").fetchall()
-        return {event_id: (key, sent) for event_id, key, sent in rows}
+            return dict(connection.execute("select event_id, key from outbox").fetchall())
 
     def quarantined(self) -> list[tuple[str, str, str]]:
         with self.hearer.store.connection() as connection:
@@ -300,7 +314,7 @@ class PostgresRooms(Rooms):
             return connection.execute("select route, input_id from attempt where count > 0").fetchall()
 
     def close(self) -> None:
-        for room in (self.sayer, self.hearer):
+        for room in self.all:
             room.relay._leader.let_go()
             room.pruning._leader.let_go()
             room.store.close()

@@ -1,32 +1,108 @@
-"""Courses of events that once ended badly, each told by hand; `test_kit_model.py` is where they are found."""
+"""Courses of events told by hand, over the twins in memory: kills, losses and refusals at a chosen point, and how it must end.
+
+Each of them is a promise of relay or consumer that `tests/contract/test_broken_promises.py` breaks, or one that
+`test_kit_model.py` once found broken.
+"""
 
 import pytest
-from examples.echo import Rooms
+from examples.echo import SHELF, Rooms
+
+from radloop.kit.runner import ATTEMPTS
 
 CASE = "case-a"
+BESIDE = ("case-a", "case-c")
+"""Two cases that two rooms say on the same partition."""
 
 
-def say(rooms: Rooms, name: str, count: int) -> None:
-    """Have the sayer say so many events of the case, and the broker take them."""
-    rooms.sayer.turn(lambda: rooms.sayer.runner.submit(rooms.command(name, CASE, count)))
-    rooms.sayer.turn(rooms.sayer.relay._turn)
+@pytest.fixture
+def rooms() -> Rooms:
+    """Two rooms with nothing in them."""
+    return Rooms()
 
 
-def end_well(rooms: Rooms) -> tuple[str, ...]:
-    """Let everybody take some turns, and return what was heard."""
+def say(rooms: Rooms, name: str, count: int = 1, case: str = CASE) -> None:
+    """Have so many events of a case said, and let the relay of whoever says them take its turn."""
+    sayer = rooms.says(case)
+    sayer.turn(lambda: sayer.runner.submit(rooms.command(name, case, count)))
+    sayer.turn(sayer.relay._turn)
+
+
+def send(rooms: Rooms, kind: str = "", after: int = 0) -> None:
+    """Let the sayer's relay take its turn, and something befall it."""
+    rooms.sayer.turn(rooms.sayer.relay._turn, kind, after)
+
+
+def hear(rooms: Rooms, kind: str = "", after: int = 0, where: str = "") -> None:
+    """Let the hearer's consumer take its turn, and something befall it."""
+    rooms.hearer.turn(rooms.hearer.consumer._turn, kind, after, where)
+
+
+def end_well(rooms: Rooms, case: str = CASE) -> tuple[str, ...]:
+    """Let all take some turns, and return what was heard of a case."""
     for _ in range(3):
-        rooms.sayer.turn(rooms.sayer.relay._turn)
-        rooms.hearer.turn(rooms.hearer.consumer._turn)
-    return rooms.book(CASE)
+        for room in (rooms.sayer, rooms.teller):
+            room.turn(room.relay._turn)
+        hear(rooms)
+    return rooms.book(case)
+
+
+@pytest.mark.parametrize("point", range(8))
+def test_what_was_not_settled_when_a_process_died_is_heard_by_the_next(rooms: Rooms, point: int) -> None:
+    """Killed at whichever of its commits, or before the offset's: the next process hears all of it, once."""
+    say(rooms, "a", 2)
+    say(rooms, "b", 1, "case-b")
+    hear(rooms, "kill", point)
+    assert end_well(rooms) == ("a-1", "a-2")
+    assert sorted(rooms.book(SHELF)) == ["a-1", "a-2", "b-1"]
+
+
+def test_what_the_broker_lost_is_sent_again(rooms: Rooms) -> None:
+    """It acknowledged two events, died and lost them; nobody says anything new, and both are heard."""
+    say(rooms, "a", 2)
+    rooms.broker.lose_tail()
+    assert end_well(rooms) == ("a-1", "a-2")
 
 
 @pytest.mark.parametrize("point", range(12))
-def test_a_relay_killed_while_it_sends_again_sends_all_of_it_again(point: int) -> None:
+def test_a_relay_killed_while_it_sends_again_sends_all_of_it_again(rooms: Rooms, point: int) -> None:
     """Back after minutes the broker has lost two events; wherever the relay dies in sending them, its successor sends both."""
-    rooms = Rooms()
     say(rooms, "a", 2)
     rooms.broker.lose_tail()
     rooms.pass_time(300)
     rooms.sayer.restart()
-    rooms.sayer.turn(rooms.sayer.relay._turn, "kill", point)
+    send(rooms, "kill", point)
     assert end_well(rooms) == ("a-1", "a-2")
+
+
+def test_what_a_broker_refuses_holds_back_what_was_said_after_it(rooms: Rooms) -> None:
+    """The first of a case's events is refused, the second not even tried; another case's goes; then all are sent, in order."""
+    rooms.broker.refuses = 1
+    rooms.sayer.turn(lambda: rooms.sayer.runner.submit(rooms.command("a", CASE, 2)))
+    say(rooms, "b", 1, "case-b")
+    assert [record.key for record in rooms.broker.taken] == [b"case-b"]
+    assert end_well(rooms) == ("a-1", "a-2")
+
+
+def test_what_is_committed_at_a_broker_that_lost_its_tail_hides_nothing(rooms: Rooms) -> None:
+    """It dies as an offset is on its way, which reaches it in its next life: another room's event lies where the lost one lay."""
+    lost, other = BESIDE
+    say(rooms, "early", 1, lost)
+    hear(rooms)
+    rooms.broker.sync()
+    rooms.pass_time(120)  # what is sent again is what was lost, and that alone
+    say(rooms, "lost", 1, lost)
+    hear(rooms, "lose", where="before the broker takes offsets")
+    assert rooms.book(lost) == ("early-1", "lost-2")
+    say(rooms, "other", 1, other)
+    assert end_well(rooms, other) == ("other-1",)
+
+
+def test_an_input_that_ends_its_process_again_and_again_is_quarantined(rooms: Rooms) -> None:
+    """Counted before each try, it is put aside after five, and those behind it are heard."""
+    rooms.world.deadly.add(CASE)
+    say(rooms, "a")
+    say(rooms, "b", 1, "case-b")
+    for _ in range(ATTEMPTS + 2):
+        hear(rooms)
+    assert [(route, name) for route, name, _ in rooms.quarantined()] == [("hear", "a-1")]
+    assert end_well(rooms, "case-b") == ("b-1",)

@@ -1,6 +1,6 @@
 """The kit against a model: whatever happens in whatever order, each event has one effect, in its case's order, and is told on.
 
-Hypothesis draws courses of events for two rooms (`examples.echo`): commands and repeats, turns of the relay, the consumer and
+Hypothesis draws courses of events for three rooms (`examples.echo`): commands and repeats, turns of the relay, the consumer and
 what is parked, kills at every commit and at every word with the broker, brokers that lose their tail or are down, rebalances,
 replays, nights after which what is old is pruned. The real kit runs over stores in memory, and in fewer courses over Postgres.
 `RADLOOP_MODEL_COURSES=5000` searches longer, each time elsewhere.
@@ -15,16 +15,16 @@ from pathlib import Path
 
 from adapters.memory_broker import MemoryBroker
 import pytest
-from examples.echo import KEPT, SHELF, PostgresRooms, Room, Rooms, Spoke
+from examples.echo import CASES, KEPT, SHELF, PostgresRooms, Room, Rooms, Spoke
 from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from radloop.kit.flow import Outcome
 from radloop.kit.runner import ATTEMPTS
 
-CASES = ("case-a", "case-b", "case-c", "case-d")
 SEARCH = int(os.environ.get("RADLOOP_MODEL_COURSES", "0"))
 CHOSEN = st.sampled_from(CASES)
+WHICH = st.integers(0, 2)
 FATE = st.one_of(
     st.just(("", 0)), st.tuples(st.sampled_from(["kill", "away", "lose"]), st.integers(0, 3)),
     st.tuples(st.sampled_from(["kill", "away", "lose"]), st.integers(0, 30)),
@@ -41,7 +41,7 @@ class Course(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        """Begin with two empty rooms."""
+        """Begin with empty rooms."""
         self.rooms = self.make()
         self.asked: dict[str, tuple[str, int]] = {}
         self.since: dict[str, datetime] = {}
@@ -60,7 +60,7 @@ class Course(RuleBasedStateMachine):
     def submit(self, name: str, fate: tuple[str, int] = ("", 0)) -> None:
         """Bring a command to the door; whatever it is answered, it is answered again."""
         case, count = self.asked[name]
-        sayer = self.rooms.sayer
+        sayer = self.rooms.says(case)
         outcome = sayer.turn(lambda: sayer.runner.submit(self.rooms.command(name, case, count)), *fate)
         if not isinstance(outcome, Outcome):
             return
@@ -87,16 +87,16 @@ class Course(RuleBasedStateMachine):
         if self.rooms.clock.now() - self.since[name] < KEPT.horizon:
             self.submit(name, fate)
 
-    @rule(fate=FATE, says=st.booleans())
-    def send(self, fate: tuple[str, int], says: bool) -> None:
+    @rule(fate=FATE, which=WHICH)
+    def send(self, fate: tuple[str, int], which: int) -> None:
         """Let a relay take its turn."""
-        room = self.rooms.sayer if says else self.rooms.hearer
+        room = self.rooms.all[which]
         room.turn(room.relay._turn, *fate)
 
-    @rule(sends=FATE, hears=FATE)
-    def send_and_hear(self, sends: tuple[str, int], hears: tuple[str, int]) -> None:
-        """Let the sayer's relay and then the hearer's consumer take their turns."""
-        self.send(sends, says=True)
+    @rule(which=st.integers(0, 1), sends=FATE, hears=FATE)
+    def send_and_hear(self, which: int, sends: tuple[str, int], hears: tuple[str, int]) -> None:
+        """Let a sayer's relay and then the hearer's consumer take their turns."""
+        self.send(sends, which)
         self.hear(hears)
 
     @rule(fate=FATE)
@@ -120,10 +120,10 @@ class Course(RuleBasedStateMachine):
         self.rooms.world.broken ^= {case}
         self.once_broken.add(case)
 
-    @rule(says=st.booleans())
-    def restart(self, says: bool) -> None:
+    @rule(which=WHICH)
+    def restart(self, which: int) -> None:
         """Kill a room between two turns."""
-        (self.rooms.sayer if says else self.rooms.hearer).restart()
+        self.rooms.all[which].restart()
 
     @rule(seconds=st.integers(1, 300), loses=st.booleans())
     def be_down(self, seconds: int, loses: bool) -> None:
@@ -155,10 +155,10 @@ class Course(RuleBasedStateMachine):
         self.look()
         self.rooms.pass_time(seconds)
 
-    @rule(says=st.booleans(), case=st.one_of(st.just(""), CHOSEN), fate=FATE)
-    def replay(self, says: bool, case: str, fate: tuple[str, int]) -> None:
+    @rule(which=WHICH, case=st.one_of(st.just(""), CHOSEN), fate=FATE)
+    def replay(self, which: int, case: str, fate: tuple[str, int]) -> None:
         """Ask for everything that a room has said, or all of one case, to be sent again."""
-        room = self.rooms.sayer if says else self.rooms.hearer
+        room = self.rooms.all[which]
         room.turn(lambda: self.rooms.outbox(room.store).repeat(self.rooms.clock.now() - KEPT.horizon, case), *fate)
 
     @rule(days=st.integers(1, 3))
@@ -167,12 +167,12 @@ class Course(RuleBasedStateMachine):
         self.drain()
         self.rooms.pass_time(timedelta(days=days).total_seconds())
         self.broker.forget_before(self.rooms.clock.now() - timedelta(days=KEPT.topic))
-        for room in (self.rooms.sayer, self.rooms.hearer):
+        for room in self.rooms.all:
             room.turn(room.pruning._turn)
 
     def look(self) -> None:
         """Let everybody take the turns that come within a second."""
-        for room in (self.rooms.sayer, self.rooms.hearer):
+        for room in self.rooms.all:
             room.turn(room.relay._turn)
         for _ in range(2):
             self.rooms.hearer.turn(self.rooms.hearer.consumer._turn)
@@ -191,13 +191,13 @@ class Course(RuleBasedStateMachine):
             if tries and self.quiet:
                 break
         else:
-            raise AssertionError(f"never quiet: {[room.store.backlog() for room in (self.rooms.sayer, self.rooms.hearer)]}")
+            raise AssertionError(f"never quiet: {[room.store.backlog() for room in self.rooms.all]}")
         self.check_the_end()
 
     @property
     def quiet(self) -> bool:
         """Whether nothing waits anywhere."""
-        backlogs = [room.store.backlog() for room in (self.rooms.sayer, self.rooms.hearer)]
+        backlogs = [room.store.backlog() for room in self.rooms.all]
         waits = sum(backlog[table] for backlog in backlogs for table in ("outbox", "repeat", "parked"))
         kept = self.broker.kept
         unheard = [one for one, end in kept.ends.items() if one.topic == "order-recorded" and kept.offsets.get(("hearing", one), 0) < end]
@@ -206,20 +206,21 @@ class Course(RuleBasedStateMachine):
     @invariant()
     def nothing_happens_twice_or_out_of_order(self) -> None:
         """A line is written once; what was said before it is written before it, unless it is in quarantine."""
-        said = self.remember(self.rooms.sayer)
+        for room in self.rooms.all:
+            self.remember(room)
         quarantined = {input_id for route, input_id, _ in self.rooms.quarantined() if route == "hear"}
         shelf = self.rooms.book(SHELF)
         assert len(shelf) == len(set(shelf)), f"twice on the shelf: {shelf}"
         for case in CASES:
             heard = self.rooms.book(case)
-            expected = sorted((one for one, key in said.items() if key == case), key=_revision)
+            expected = sorted((one for one, key in self.said.items() if key == case), key=_revision)
             expected = [one for one in expected if one not in quarantined]
             assert list(heard) == expected[:len(heard)], f"{case}: heard {heard}, said {expected}"
 
     @invariant()
     def what_is_sent_was_kept_and_is_always_the_same(self) -> None:
         """Nothing leaves that no transaction has kept; a copy has the bytes of the first."""
-        for room in (self.rooms.sayer, self.rooms.hearer):
+        for room in self.rooms.all:
             self.remember(room)
         for record in self.broker.taken[self.read:]:
             name = dict(record.headers)["ce_id"].decode()
@@ -228,14 +229,13 @@ class Course(RuleBasedStateMachine):
             assert self.copies.setdefault(name, copy) == copy
         self.read = len(self.broker.taken)
 
-    def remember(self, room: Room) -> dict[str, str]:
-        """Note what a room has said by now, pruned or not; return what the sayer has."""
+    def remember(self, room: Room) -> None:
+        """Note what a room has said by now, pruned or not."""
         rows = self.rooms.said(room)
-        if room is self.rooms.sayer:
-            self.said |= {name: key for name, (key, _) in rows.items()}
-        else:
+        if room is self.rooms.hearer:
             self.told |= set(rows)
-        return self.said
+        else:
+            self.said |= rows
 
     def check_the_end(self) -> None:
         """Every event was handled once or is in quarantine for a reason, and all that was said lies at the broker."""
