@@ -53,14 +53,10 @@ class Parking:
             except (Transient, Parked):
                 settled = False
             moved |= settled
-            with self._runner.store.connection() as connection:
-                if settled:
-                    connection.execute("delete from parked where id = %s", (parked_id,))
-                else:
-                    connection.execute(
-                        "update parked set tries = tries + 1, not_before = now() + make_interval(secs => %s) where id = %s",
-                        (back_off(tries), parked_id),
-                    )
+            if settled:
+                self._let_go(parked_id)
+            else:
+                self._put_off(parked_id, back_off(tries))
         return 0.0 if moved else IDLE_S
 
     def _due(self) -> Iterable[Any]:
@@ -71,3 +67,15 @@ class Parking:
                 " select from parked as before where before.route = head.route and before.keys && head.keys and before.id < head.id)"
                 " order by id limit 100",
             ).fetchall()
+
+    def _let_go(self, parked_id: int) -> None:
+        """Let those behind it go on: it is settled."""
+        with self._runner.store.connection() as connection:
+            connection.execute("delete from parked where id = %s", (parked_id,))
+
+    def _put_off(self, parked_id: int, seconds: float) -> None:
+        """Try it again after that long."""
+        with self._runner.store.connection() as connection:
+            connection.execute(
+                "update parked set tries = tries + 1, not_before = now() + make_interval(secs => %s) where id = %s", (seconds, parked_id),
+            )
