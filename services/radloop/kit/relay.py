@@ -97,15 +97,19 @@ class Relay:
             self._producer = None
 
     def _send_again(self) -> None:
-        """Send again what the broker acknowledged shortly before it went away; it may have lost it."""
-        ids = self._outbox.sent_lately(self._resend_window_s)  # read once: what is sent again is marked anew, and would move the window
+        """Send again what the broker acknowledged shortly before it went away; it may have lost it.
+
+        Marked at the end, all of it: each mark moves the window, and who dies half-way would leave the other half behind it.
+        """
+        ids = self._outbox.sent_lately(self._resend_window_s)
         for start in range(0, len(ids), BATCH):
-            self._send(self._outbox.read(ids[start:start + BATCH]))
+            self._send(self._outbox.read(ids[start:start + BATCH]), mark=False)
         if ids:
+            self._outbox.mark_sent(ids)
             log.info("sent again what may have been lost", extra={"count": len(ids)})
 
-    def _send(self, events: Sequence[Said]) -> int:
-        """Send events and mark those the broker took; return how many these were.
+    def _send(self, events: Sequence[Said], *, mark: bool = True) -> int:
+        """Send events and mark those the broker took, unless told not to; return how many these were.
 
         One event of each key at a time: had two been under way, the second might be taken and the first lost with its batch.
         """
@@ -120,7 +124,8 @@ class Relay:
                 ring(self._broker.bells, {group(room, bulk=topic.bulk) for topic in said for room in topic.heard_by})
             failed = len(taken) < len(queues)
             queues = defaultdict(deque, {key: queue for key, queue in queues.items() if queue})
-            self._outbox.mark_sent(taken)
+            if mark:
+                self._outbox.mark_sent(taken)
         if failed:
             raise Transient("kafka did not take every event")
         return len(events)

@@ -153,7 +153,10 @@ class Runner:
     def _settle(self, route: Route[Any], arrived: Arrived) -> Outcome:
         # Asked beforehand only where a repeat would cost something; else the claim tells, in the one transaction.
         if (route.observe or arrived.careful or self.fuse.open) and arrived.along is None:
-            before = self.store.settled(route, arrived.seen.id)
+            with self.store.begin() as work:
+                before = work.settled(route, arrived.seen.id)
+                if before is not None and arrived.careful:
+                    work.forget_attempts(route.name, arrived.seen.id)
             if before is not None:
                 return before
         self.fuse.hold()
@@ -234,6 +237,9 @@ class Runner:
     def _settle_units(self, work: Work, units: Sequence[Unit]) -> list[tuple[Unit, Outcome, frozenset[Kept]]]:
         work.lock(tuple(sorted({key for unit in units for key in unit.keys})))
         claimed = work.claim_all(units)
+        for unit in units:
+            if unit.arrived.careful and unit not in claimed:  # counted beforehand, and settled before that
+                work.forget_attempts(unit.route.name, unit.arrived.seen.id)
         work.read_ahead(claimed)
         settled = []
         with work.without_waiting():

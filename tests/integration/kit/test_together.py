@@ -166,6 +166,22 @@ def test_what_was_in_hand_when_a_process_died_goes_together_once(here: Here) -> 
     assert here.heard("all") == CASES
 
 
+def test_what_was_counted_beforehand_and_settled_before_is_forgotten(here: Here) -> None:
+    """After a kill before the offset is committed a batch comes again: none of its counts is left over, whether new or a repeat."""
+    assert here.runner.settle_together(here.arrived(*CASES[:3]))
+    assert here.runner.settle_together([replace(one, careful=True) for one in here.arrived(*CASES)])
+    assert here.rows("select * from attempt") == []
+
+
+def test_what_was_counted_and_settled_by_a_copy_of_it_is_forgotten(here: Here) -> None:
+    """Its process died, and then it came again by its topic before whoever had it in hand looked again: no count is left over."""
+    [one] = here.arrived(CASES[0])
+    here.runner.store.attempt("write", one.seen.id, "started")
+    assert here.runner.settle_once(one)
+    assert here.runner.settle_once(replace(one, careful=True))
+    assert here.rows("select * from attempt") == []
+
+
 def test_what_fails_together_is_not_counted_as_an_attempt_of_each(here: Here) -> None:
     """One away among those counted beforehand: the others have failed in nothing, and neither has it."""
     here.world.broken.add(CASES[2])
