@@ -105,6 +105,7 @@ def room(stack: Stack, tmp_path: Path) -> Iterator[Room]:
     )
     made = build(settings)
     runner = made.runner()
+    runner.caught_up.set()  # nothing waits on a topic here
     furnishing = made.furnish(runner)
     loaded: Any = furnishing.parts[0]
     opened = Room(runner, furnishing, Folder(tmp_path), repository, loaded.warm)

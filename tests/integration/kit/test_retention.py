@@ -101,7 +101,7 @@ def test_whatever_is_left_to_repeat_has_no_second_effect(here: Here, database: s
         case = say(here, 6)
         other.start(other.consumer())
         wait_until(lambda: len(other.lines(case)) == 6, 30)
-        for days in range(8):
+        for days in range(5):
             prune(here)
             prune(other)
             Outbox(here.store).repeat(EPOCH)
