@@ -121,15 +121,14 @@ class Consumer:
                 self._line.was_cut()  # from here on it must hold
                 self._kafka = self._broker.consumer(self._group, self._instance, self._topics, self._membership)
                 self._join_by = self._clock.monotonic() + JOIN_S
-            polled = self._go_back(self._kafka, self._poll(self._kafka))
+            polled = self._poll(self._kafka)
+            self._heed_the_line()  # what a broker that lost something now has at our offsets may come before what is sent again
+            polled = self._go_back(self._kafka, polled)
             # A member without partitions (more members than partitions) counts as joined after a while.
             self._joined = self._joined or bool(self._kafka.assignment()) or self._clock.monotonic() > self._join_by
             if polled:
                 self._settle_all(self._kafka, polled)
-            if self._line.was_cut():
-                self._cut_at, self._gone_back = self._clock.now(), set()
-                raise Transient("kafka was away: reading again what it may have lost")
-            if polled:
+                self._heed_the_line()
                 self._commit(self._kafka, polled)
             self._look_how_far(self._kafka)
             settled = True
@@ -139,6 +138,11 @@ class Consumer:
             if not settled:
                 self._close()  # whatever it was: what was read and not settled is read again
         return 0.0
+
+    def _heed_the_line(self) -> None:
+        if self._line.was_cut():
+            self._cut_at, self._gone_back = self._clock.now(), set()
+            raise Transient("kafka was away: reading again what it may have lost")
 
     def _poll(self, kafka: KafkaConsumer) -> dict[Any, list[Any]]:
         """Return what is new, waiting a little for it: at the broker where it holds a fetch, else for the bell."""

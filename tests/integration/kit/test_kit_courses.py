@@ -97,6 +97,16 @@ def test_what_is_committed_at_a_broker_that_lost_its_tail_hides_nothing(rooms: R
     assert end_well(rooms, other) == ("other-1",)
 
 
+def test_what_a_broker_has_at_our_offset_after_a_loss_is_not_heard_before_what_is_sent_again(rooms: Rooms) -> None:
+    """It lost what lay below, took it anew and more behind it, all between two looks: the case is heard in its order all the same."""
+    first, other = BESIDE
+    say(rooms, "lost", 1, other)
+    hear(rooms)
+    rooms.broker.lose_tail()
+    say(rooms, "a", 2, first)
+    assert end_well(rooms, first) == ("a-1", "a-2")
+
+
 def test_an_input_that_ends_its_process_again_and_again_is_quarantined(rooms: Rooms) -> None:
     """Counted before each try, it is put aside after five, and those behind it are heard."""
     rooms.world.deadly.add(CASE)

@@ -9,7 +9,7 @@ replays, nights after which what is old is pruned. The real kit runs over stores
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from radloop.kit.runner import ATTEMPTS
 SEARCH = int(os.environ.get("RADLOOP_MODEL_COURSES", "0"))
 CHOSEN = st.sampled_from(CASES)
 WHICH = st.integers(0, 2)
+TROUBLES = ("kill", "away", "lose", "down", "refuse", "rebalance", "absence", "bug", "replay")
 FATE = st.one_of(
     st.just(("", 0)), st.tuples(st.sampled_from(["kill", "away", "lose"]), st.integers(0, 3)),
     st.tuples(st.sampled_from(["kill", "away", "lose"]), st.integers(0, 30)),
@@ -39,10 +40,11 @@ class Course(RuleBasedStateMachine):
         """Make the rooms."""
         return Rooms()
 
-    @initialize()
-    def open(self) -> None:
-        """Begin with empty rooms."""
+    @initialize(climate=st.sets(st.sampled_from(TROUBLES)))
+    def open(self, climate: set[str]) -> None:
+        """Begin with empty rooms, in a climate: where everything may go wrong, one trouble often mends what another has broken."""
         self.rooms = self.make()
+        self.climate = climate
         self.asked: dict[str, tuple[str, int]] = {}
         self.since: dict[str, datetime] = {}
         self.answers: dict[str, Outcome] = {}
@@ -61,7 +63,7 @@ class Course(RuleBasedStateMachine):
         """Bring a command to the door; whatever it is answered, it is answered again."""
         case, count = self.asked[name]
         sayer = self.rooms.says(case)
-        outcome = sayer.turn(lambda: sayer.runner.submit(self.rooms.command(name, case, count)), *fate)
+        outcome = self.befall(sayer, lambda: sayer.runner.submit(self.rooms.command(name, case, count)), fate)
         if not isinstance(outcome, Outcome):
             return
         assert outcome.kind == "recorded"
@@ -70,14 +72,38 @@ class Course(RuleBasedStateMachine):
         assert before.answer == outcome.answer
         assert outcome.repeated or before is outcome
 
-    @rule(case=CHOSEN, count=st.integers(0, 3), poison=st.sampled_from([False, False, False, True]), fate=FATE)
-    def ask(self, case: str, count: int, poison: bool, fate: tuple[str, int]) -> None:
-        """Submit a command; now and then one whose events the hearer's handler fails on for good."""
+    def befall(self, room: Room, work: Callable[[], object], fate: tuple[str, int]) -> object:
+        """Let a room take a turn, and something befall it where the climate has that."""
+        return room.turn(work, *(fate if fate[0] in self.climate else ("", 0)))
+
+    def ask(self, case: str, count: int, fate: tuple[str, int] = ("", 0)) -> str:
+        """Submit a new command and return its name."""
         name = f"command{len(self.asked)}"
         self.asked[name], self.since[name] = (case, count), self.rooms.clock.now()
-        if poison:
-            self.rooms.world.poison.add(name)
         self.submit(name, fate)
+        return name
+
+    @rule(
+        asked=st.lists(st.tuples(CHOSEN, st.integers(0, 3), st.sampled_from([False, False, False, True])), min_size=1, max_size=4),
+        door=FATE, sends=FATE, hears=FATE,
+    )
+    def live(
+        self, asked: list[tuple[str, int, bool]], door: tuple[str, int], sends: tuple[str, int], hears: tuple[str, int],
+    ) -> None:
+        """Submit commands, some of whose events the hearer's handler fails on for good; have them sent and heard."""
+        for case, count, poison in asked:
+            name = self.ask(case, count, door)
+            if poison and "bug" in self.climate:
+                self.rooms.world.poison.add(name)
+        for which in range(2):
+            self.send(sends, which)
+        self.hear(hears)
+
+    @rule(case=CHOSEN, count=st.integers(1, 3), sends=FATE)
+    def say(self, case: str, count: int, sends: tuple[str, int]) -> None:
+        """Submit a command and have its events sent, not heard yet."""
+        self.ask(case, count)
+        self.send(sends, self.rooms.all.index(self.rooms.says(case)))
 
     @precondition(lambda self: self.asked)
     @rule(which=st.integers(0, 1_000), fate=FATE)
@@ -91,75 +117,57 @@ class Course(RuleBasedStateMachine):
     def send(self, fate: tuple[str, int], which: int) -> None:
         """Let a relay take its turn."""
         room = self.rooms.all[which]
-        room.turn(room.relay._turn, *fate)
-
-    @rule(which=st.integers(0, 1), sends=FATE, hears=FATE)
-    def send_and_hear(self, which: int, sends: tuple[str, int], hears: tuple[str, int]) -> None:
-        """Let a sayer's relay and then the hearer's consumer take their turns."""
-        self.send(sends, which)
-        self.hear(hears)
+        self.befall(room, room.relay._turn, fate)
 
     @rule(fate=FATE)
     def hear(self, fate: tuple[str, int]) -> None:
         """Let the consumer take its turn."""
-        self.rooms.hearer.turn(self.rooms.hearer.consumer._turn, *fate)
+        self.befall(self.rooms.hearer, self.rooms.hearer.consumer._turn, fate)
 
     @rule(fate=FATE)
     def try_parked(self, fate: tuple[str, int]) -> None:
         """Let what is parked be tried again."""
-        self.rooms.hearer.turn(self.rooms.hearer.parking._turn, *fate)
+        self.befall(self.rooms.hearer, self.rooms.hearer.parking._turn, fate)
 
-    @rule(case=CHOSEN)
-    def go_away(self, case: str) -> None:
-        """Let a case's dependency go away, or come back."""
-        self.rooms.world.away ^= {case}
-
-    @rule(case=CHOSEN)
-    def break_or_mend(self, case: str) -> None:
-        """Let the handler fail on a case, or be repaired."""
-        self.rooms.world.broken ^= {case}
-        self.once_broken.add(case)
-
-    @rule(which=WHICH)
-    def restart(self, which: int) -> None:
-        """Kill a room between two turns."""
-        self.rooms.all[which].restart()
-
-    @rule(seconds=st.integers(1, 300), loses=st.booleans())
-    def be_down(self, seconds: int, loses: bool) -> None:
-        """Let the broker be down for a while, in which everybody looks for it."""
-        if loses:
-            self.broker.lose_tail()
-        self.broker.down = True
-        self.look()
-        self.rooms.pass_time(seconds)
-        self.look()
-        self.broker.down = False
-
-    @rule(what=st.sampled_from(["lose", "lose", "sync", "refuse", "rebalance"]), count=st.integers(1, 5))
-    def upset(self, what: str, count: int) -> None:
-        """Let the broker lose its tail and be back at once, make all safe, refuse the next records, or give records again."""
-        match what:
+    @rule(what=st.sampled_from(TROUBLES), case=CHOSEN, which=WHICH, count=st.integers(1, 5))
+    def trouble(self, what: str, case: str, which: int, count: int) -> None:
+        """Let something happen between two turns, or be over."""
+        match what if what in self.climate else "":
+            case "kill":
+                self.rooms.all[which].restart()
             case "lose":
                 self.broker.lose_tail()
-            case "sync":
-                self.broker.sync()
             case "refuse":
                 self.broker.refuses = count
             case "rebalance":
                 self.broker.rebalance()
+            case "absence":
+                self.rooms.world.away ^= {case}
+            case "bug":
+                self.rooms.world.broken ^= {case}
+                self.once_broken.add(case)
 
-    @rule(seconds=st.integers(1, 40))
-    def wait(self, seconds: int) -> None:
-        """Let time pass, in which nobody is idle."""
-        self.look()
-        self.rooms.pass_time(seconds)
+    @rule(seconds=st.integers(1, 300), loses=st.booleans(), down=st.booleans())
+    def wait(self, seconds: int, loses: bool, down: bool) -> None:
+        """Let time pass in which nobody is idle, or in which the broker is down."""
+        if "down" in self.climate and down:
+            if loses:
+                self.broker.lose_tail()
+            self.broker.down = True
+            self.look()
+            self.rooms.pass_time(seconds)
+            self.look()
+            self.broker.down = False
+        else:
+            self.look()
+            self.rooms.pass_time(seconds)
 
     @rule(which=WHICH, case=st.one_of(st.just(""), CHOSEN), fate=FATE)
     def replay(self, which: int, case: str, fate: tuple[str, int]) -> None:
         """Ask for everything that a room has said, or all of one case, to be sent again."""
         room = self.rooms.all[which]
-        room.turn(lambda: self.rooms.outbox(room.store).repeat(self.rooms.clock.now() - KEPT.horizon, case), *fate)
+        if "replay" in self.climate:
+            self.befall(room, lambda: self.rooms.outbox(room.store).repeat(self.rooms.clock.now() - KEPT.horizon, case), fate)
 
     @rule(days=st.integers(1, 3))
     def sleep_over_it(self, days: int) -> None:
