@@ -59,6 +59,7 @@ class MemoryBroker:
         """`at` is told each point at which something may happen to a process or to the broker."""
         self.clock, self.at = clock, at
         self.kept, self._safe, self._safe_at = Kept(), Kept(), clock.monotonic()
+        self._changed_at = clock.monotonic()
         self.taken: list[Record] = []
         self.members: dict[str, MemoryConsumer] = {}
         self.down, self.cuts, self.refuses = False, 0, 0
@@ -75,8 +76,15 @@ class MemoryBroker:
         if self.down:
             raise Transient("kafka is away: it is down")
 
+    def change(self) -> Kept:
+        """Return what it has, to be changed now."""
+        self._changed_at = self.clock.monotonic()
+        return self.kept
+
     def lose_tail(self) -> None:
         """Lose what was not safe; every line to it is cut."""
+        if self.clock.monotonic() - self._changed_at >= SYNC_S:
+            self.sync()
         self.kept, self.cuts = self._safe.copy(), self.cuts + 1
 
     def forget_before(self, instant: datetime) -> None:
@@ -174,7 +182,7 @@ class MemoryProducer:
             broker.refuses -= 1
             future.exception = OutOfOrderSequenceNumberError()
             return
-        kept, sequence = broker.kept, self._sequences.get(partition, 0)
+        kept, sequence = broker.change(), self._sequences.get(partition, 0)
         if kept.sequences.get((self._number, partition), 0) != sequence:
             future.exception = OutOfOrderSequenceNumberError()
             return
@@ -236,8 +244,9 @@ class MemoryConsumer:
         self._broker.at("before the broker takes offsets")
         if self._broker.down or self._broker.members.get(self._group) is not self:
             raise CommitFailedError
+        self._broker.look()
         for partition, told in offsets.items():
-            self._broker.kept.offsets[self._group, partition] = told.offset
+            self._broker.change().offsets[self._group, partition] = told.offset
         self._broker.at("after the broker took offsets")
 
     def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:

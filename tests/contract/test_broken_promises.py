@@ -88,7 +88,7 @@ SAMPLES = (
     ),
     Broken(
         "what was never sent is never pruned", "outbox.py",
-        "where created_at < %s and sent_at is not null\"", "where created_at < %s\"",
+        'where created_at < %s and sent_at is not null"', 'where created_at < %s"',
         "test_store_contract.py::test_only_what_was_sent_is_pruned[postgres]",
     ),
     Broken(

@@ -262,7 +262,8 @@ class Course(RuleBasedStateMachine):
             assert (name in self.rooms.book(SHELF)) != (("shelve", name) in buried), name
         poisoned = {name for name in self.said if name.rpartition("-")[0] in self.rooms.world.poison}
         assert poisoned <= {name for _, name in buried}
-        if not self.rooms.fate.struck["away"]:  # a count may be left of what was counted while the store was going away
+        # What was counted and comes again later, not first, is not known as counted any more: such a count is left over, and harmless.
+        if not self.rooms.fate.struck["away"] and not self.broker.cuts:
             assert self.rooms.attempts() == [], "counted, settled and never forgotten"
         there = {dict(record.headers)["ce_id"].decode() for records in self.broker.kept.logs.values() for record in records}
         self.check_nothing_is_lost_at_the_broker(there)
@@ -308,7 +309,7 @@ def profile(courses: int, steps: int) -> settings:
 
 def test_every_course_of_events_ends_well() -> None:
     """Over stores in memory: each event once and in order, each consequence told, whatever was killed, lost or repeated."""
-    run_state_machine_as_test(Course, settings=profile(150, 40))
+    run_state_machine_as_test(Course, settings=profile(500, 40))
 
 
 def test_courses_of_events_over_postgres_end_well(database: str, tmp_path: Path) -> None:
@@ -321,4 +322,4 @@ def test_courses_of_events_over_postgres_end_well(database: str, tmp_path: Path)
             """Make the rooms, empty."""
             return PostgresRooms(database, tmp_path / "migrations")
 
-    run_state_machine_as_test(PostgresCourse, settings=profile(6, 25))
+    run_state_machine_as_test(PostgresCourse, settings=profile(20, 25))
