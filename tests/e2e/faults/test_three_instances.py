@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 from uuid import NAMESPACE_OID, uuid5
@@ -21,6 +22,7 @@ from adapters.room_process import RoomProcess
 from conftest import wait_until
 from examples.shared import completed, ordered, predicted
 from kafka import KafkaConsumer, TopicPartition
+from psycopg.sql import SQL
 
 from radloop.events.prediction import PredictionMade
 from radloop.events.triage import CaseTriaged
@@ -140,8 +142,6 @@ class House:
         """Return triage's cases."""
         with psycopg.connect(self.dsn) as looking, looking.cursor() as cursor:
             cursor.execute("set search_path = triage, public")
-            from psycopg.sql import SQL
-
             return {one.case_id: one for one in CASES.select(cursor, SQL("where true"))}
 
     def topic(self) -> list[CaseTriaged]:
@@ -164,8 +164,6 @@ class House:
 @pytest.fixture
 def house(database: str, tmp_path: Path) -> Iterator[House]:
     """Open the house on three nodes, with a policy that has no deadline: how long a prediction took must not decide anything here."""
-    from importlib.resources import files
-
     told = yaml.safe_load((files("radloop.triage") / "triage-policy.yaml").read_text())
     policy = tmp_path / "policy.yaml"
     policy.write_text(yaml.safe_dump(told | {"prediction_deadline_seconds": 86_400}))
@@ -262,6 +260,8 @@ def assert_said_once(house: House) -> None:
 def leave(house: House) -> None:
     """Asked to leave, all members end in time and well, and hold nothing any more."""
     for one in house.members.values():
-        assert one.leave(GRACE_S) < GRACE_S
-    ours = "(select oid from pg_database where datname = current_database())"
-    assert not house.count(f"pg_locks where locktype = 'advisory' and database = {ours}")
+        one.wait_ready()
+    for one in house.members.values():
+        one.leave(GRACE_S)
+    mine = "(select oid from pg_database where datname = current_database())"
+    assert not house.count(f"pg_locks where locktype = 'advisory' and database = {mine}")
