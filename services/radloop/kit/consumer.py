@@ -44,20 +44,29 @@ CATCH_UP_S = 60.0
 """So long work that can wait is held back when a room comes up and has not heard yet what is urgent."""
 UNCOMMITTED_S = 15.0
 """A member whose commits have failed for so long will not settle by itself: its client may have lost the answer to its join."""
+UNSETTLED_S = 30.0
+"""A join that is not answered for so long never will be: longer than any broker waits for members that have died."""
 MOST = 500
 
 
 class _Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
     """Whether the group is just sharing its partitions out, this member's among them."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.settling = True
+        self._asked_at: float | None = clock.monotonic()
 
     def on_partitions_revoked(self, revoked: Any) -> None:  # noqa: ARG002 - kafka-python's shape
-        self.settling = True
+        self.settling, self._asked_at = True, self._clock.monotonic()
 
     def on_partitions_assigned(self, assigned: Any) -> None:
-        self.settling = not assigned
+        self.settling, self._asked_at = not assigned, None
+
+    @property
+    def unanswered_s(self) -> float:
+        """For how long it has asked for its share and got no answer; a share of nothing is one."""
+        return 0.0 if self._asked_at is None else self._clock.monotonic() - self._asked_at
 
 
 class Consumer:
@@ -76,7 +85,7 @@ class Consumer:
         self._line = Line(addresses(broker.bootstrap), clock)
         self._bell = Bell(broker.bells, self._group, instance) if broker.bells else None
         self._kafka: KafkaConsumer | None = None
-        self._membership = _Membership()
+        self._membership = _Membership(clock)
         self._seen_partitions: set[Any] = set()
         self._cut_at: datetime | None = None
         self._gone_back: set[Any] = set()
@@ -119,6 +128,7 @@ class Consumer:
         try:
             if self._kafka is None:
                 self._line.was_cut()  # from here on it must hold
+                self._membership = _Membership(self._clock)
                 self._kafka = self._broker.consumer(self._group, self._instance, self._topics, self._membership)
                 self._join_by = self._clock.monotonic() + JOIN_S
             polled = self._poll(self._kafka)
@@ -130,6 +140,8 @@ class Consumer:
                 self._settle_all(self._kafka, polled)
                 self._heed_the_line()
                 self._commit(self._kafka, polled)
+            if self._membership.unanswered_s > UNSETTLED_S:
+                raise Transient("the group does not answer: joining it anew")
             self._look_how_far(self._kafka)
             settled = True
         except KafkaError as away:
@@ -208,7 +220,7 @@ class Consumer:
                 self._kafka.close(timeout_ms=2_000)
             except KafkaError as lost:
                 log.info("left the group without a word", extra={"reason": type(lost).__name__})
-            self._kafka, self._joined, self._membership, self._uncommitted_since = None, False, _Membership(), None
+            self._kafka, self._joined, self._uncommitted_since = None, False, None
 
     def _settle_all(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Settle a batch; keep polling (paused) as long as it takes."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, TopicPartition
@@ -99,6 +100,42 @@ def test_a_rung_consumer_does_not_wait_for_its_next_look(here: Here, monkeypatch
     wait_until(heard, 30)
     monkeypatch.undo()
     ring(here.broker.bells, (here.store.room,))
+
+
+class Mute:
+    """A member that never hears from its group."""
+
+    def poll(self, **_: Any) -> dict[Any, Any]:
+        return {}
+
+    def assignment(self) -> set[Any]:
+        return set()
+
+    def end_offsets(self, _: Any) -> dict[Any, int]:
+        return {}
+
+    def close(self, **_: Any) -> None:
+        pass
+
+
+def test_a_join_that_is_never_answered_is_asked_for_anew(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker may forget who waits for its share of the group; a room that waited on would stand still for good."""
+    join, asked = Broker.consumer, list[str]()
+    monkeypatch.setattr(consumer_module, "UNSETTLED_S", 0.5)
+
+    def consumer(broker: Broker, group: str, *rest: Any) -> Any:
+        asked.append(group)
+        if len(asked) == 1:
+            return Mute()
+        monkeypatch.setattr(consumer_module, "UNSETTLED_S", 60.0)
+        return join(broker, group, *rest)
+
+    monkeypatch.setattr(Broker, "consumer", consumer)
+    case = str(uuid.uuid4())
+    here.runner.submit(command("c", event=order(case, 1)))
+    here.start(Relay(here.store, here.broker), here.consumer())
+    wait_until(lambda: here.lines(case) == ("order 1",), 60)
+    assert len(asked) == 2
 
 
 def test_a_parked_case_holds_nobody_else_and_keeps_its_order(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
