@@ -24,6 +24,8 @@ from radloop.v1 import admin_service_pb2_grpc as rpc
 
 LISTED, MOST = 100, 1_000
 """How many items one answer lists unless it is told otherwise, and at most: a room's memory is bounded."""
+FACT_BYTES = 64 * 1024
+"""What is said of one event in a trace; a larger one is named, and its facts are in the table."""
 PAYLOAD_BYTES = MESSAGE_BYTES - 1024 * 1024
 _ORDERS = {True: (SQL(">"), SQL("at, id")), False: (SQL("<"), SQL("at desc, id desc"))}
 
@@ -45,18 +47,23 @@ class Admin(rpc.AdminServiceServicer):
                 "select at, kind, what, detail, trace, value from ("
                 " select settled_at as at, 'heard' as kind, type as what, concat_ws(': ', outcome, nullif(reason, '')) as detail,"
                 "  trace, null::bytea as value from inbox where key = %(case)s"
-                " union all select created_at, 'said', topic, event_id, headers->>'traceparent', value from outbox where key = %(case)s"
+                " union all select created_at, 'said', topic, event_id, headers->>'traceparent',"
+                "  case when octet_length(value) <= %(fact)s then value end from outbox where key = %(case)s"
                 " union all select coalesce(ended_at, created_at), 'delivered', receiver || ' ' || kind,"
                 "  concat_ws(': ', state, nullif(outcome, ''), nullif(reason, '')), trace, null from delivery where subject = %(case)s"
                 " union all select at, 'quarantined', type, reason, trace, null from quarantine where subject = %(case)s"
-                ") as facts order by at", {"case": request.case_id},
-            ).fetchall()
-        return pb.TraceResponse(entries=[
+                ") as facts order by at desc limit %(most)s", {"case": request.case_id, "most": MOST + 1, "fact": FACT_BYTES},
+            ).fetchall()[::-1]
+        left_out = [pb.TraceEntry(
+            at=_instant(rows[0][0]), room=self._runner.store.room, kind="left out", what="what is older",
+            detail=f"only the last {MOST} facts are told; all are in the tables of this room",
+        )] if len(rows) > MOST else []
+        return pb.TraceResponse(entries=left_out + [
             pb.TraceEntry(
                 at=_instant(at), room=self._runner.store.room, kind=kind, what=what, detail=detail, trace_id=_trace_id(trace),
                 facts="" if value is None else _facts(what, bytes(value)),
             )
-            for at, kind, what, detail, trace, value in rows
+            for at, kind, what, detail, trace, value in rows[-MOST:]
         ])
 
     def Status(self, request: pb.StatusRequest, context: grpc.ServicerContext) -> pb.StatusResponse:  # noqa: ARG002, N802 - gRPC's shape

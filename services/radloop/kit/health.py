@@ -4,12 +4,32 @@ import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from radloop.kit.settings import host_and_port
 
 Reasons = Callable[[], list[str]]
+AT_ONCE, SILENCE_S = 16, 5.0
+"""Callers at once, and how long one may say nothing: a probe that is not taken comes again, and threads do not pile up."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._free = threading.BoundedSemaphore(AT_ONCE)
+        super().__init__(address, handler)
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - socketserver's shape
+        return self._free.acquire(blocking=False)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
 
 class Health:
@@ -17,6 +37,8 @@ class Health:
 
     def __init__(self, address: str, reasons: Reasons) -> None:
         class Handler(BaseHTTPRequestHandler):
+            timeout = SILENCE_S
+
             def do_GET(self) -> None:
                 if self.path == "/live":
                     self._answer(200, b"alive\n", "text/plain")
@@ -39,8 +61,7 @@ class Health:
             def log_message(self, *_: object) -> None:
                 """Probes are not worth a line each."""
 
-        self._server = ThreadingHTTPServer(host_and_port(address), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(host_and_port(address), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
     @property

@@ -67,10 +67,8 @@ class Outbox:
             )]
 
     def read(self, ids: Sequence[int]) -> tuple[Said, ...]:
-        """Return these events, in order."""
-        with self._store.connection() as connection:
-            query = SQL("select {} from outbox where id = any({}) order by id").format(_COLUMNS, list(ids))
-            return tuple(Said(*row) for row in connection.execute(query))
+        """Return the first of these events, in order: as many as a batch holds, one at least where there is one."""
+        return self._first(SQL("id = any({})").format(list(ids)), BATCH)
 
     def mark_sent(self, ids: Sequence[int]) -> None:
         """Note what the broker took."""

@@ -13,6 +13,8 @@ from radloop.kit.worker import Worker, back_off
 log = logging.getLogger(__name__)
 
 IDLE_S = 0.5
+PAGE = 20
+"""So many are looked at in one turn; each may be an event of the largest kind."""
 
 
 class Parking:
@@ -65,7 +67,7 @@ class Parking:
             return connection.execute(
                 "select id, type, source, headers, payload, tries from parked as head where not_before <= now() and not exists ("
                 " select from parked as before where before.route = head.route and before.keys && head.keys and before.id < head.id)"
-                " order by id limit 100",
+                " order by id limit %s", (PAGE,),
             ).fetchall()
 
     def _let_go(self, parked_id: int) -> None:

@@ -102,8 +102,12 @@ class Relay:
         Marked at the end, all of it: each mark moves the window, and who dies half-way would leave the other half behind it.
         """
         ids = self._outbox.sent_lately(self._resend_window_s)
-        for start in range(0, len(ids), BATCH):
-            self._send(self._outbox.read(ids[start:start + BATCH]), mark=False)
+        left = ids
+        while left:
+            events = self._outbox.read(left[:BATCH])
+            self._send(events, mark=False)
+            read_to = events[-1].id if events else left[:BATCH][-1]
+            left = [one for one in left if one > read_to]
         if ids:
             self._outbox.mark_sent(ids)
             log.info("sent again what may have been lost", extra={"count": len(ids)})

@@ -11,6 +11,8 @@ from radloop.kit import telemetry
 from radloop.kit.errors import Misconfigured, Permanent, Transient
 
 MESSAGE_BYTES = 128 * 1024 * 1024
+AT_ONCE, CALLS = 8, 64
+"""Calls that are answered at once, and all that are taken, waiting ones too; the next is told to come again."""
 _LIMITS = (("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES))
 _AWAY = {
     grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED,
@@ -41,7 +43,8 @@ class _Traced(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in i
 
 def server(address: str, register: tuple[Callable[[grpc.Server], None], ...]) -> tuple[grpc.Server, int]:
     """Start a server on host:port (0 picks one) with these services, and return it with its port."""
-    started = grpc.server(ThreadPoolExecutor(8, thread_name_prefix="grpc"), interceptors=[_Traced()], options=_LIMITS)
+    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="grpc")
+    started = grpc.server(pool, interceptors=[_Traced()], options=_LIMITS, maximum_concurrent_rpcs=CALLS)
     for add in register:
         add(started)
     try:

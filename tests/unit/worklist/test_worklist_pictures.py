@@ -1,10 +1,14 @@
 """What reaches the canvas is the stored image: every value, its window and its polarity."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from radloop.standards.dicom.errors import DicomError
-from radloop.worklist.adapters.pictures import image_of
+from radloop.worklist.adapters import pictures
+from radloop.worklist.adapters.pictures import DRAWN_AT_ONCE, Pictures, image_of
 from tests.adapters.dicom_file import file
 
 
@@ -53,3 +57,57 @@ def test_what_cannot_be_decoded_says_so() -> None:
     broken = file(np.zeros((4, 4), "<u2"), Rows=400)
     with pytest.raises(DicomError):
         image_of(broken, 1, 64)
+
+
+class Shelf:
+    """Blobs that are the same image under every name, and how many are being drawn at once."""
+
+    def __init__(self) -> None:
+        self.file = file(np.zeros((100, 100), "<u2"))
+        self.asked, self.most = list[str](), 0
+        self.together = threading.Semaphore(0)
+        self._now, self._lock = 0, threading.Lock()
+
+    def get(self, sha256: str) -> bytes:
+        """Return the image."""
+        with self._lock:
+            self.asked.append(sha256)
+        return self.file
+
+    def put(self, _data: bytes) -> None:
+        """Keep nothing."""
+
+    def draw(self, *_: object) -> object:
+        """Stand in for the drawing: note how many do it at once."""
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        self.together.acquire(timeout=0.05)
+        with self._lock:
+            self._now -= 1
+        return DRAWN
+
+
+DRAWN = image_of(file(np.zeros((100, 100), "<u2")), 1, 100)
+
+
+def test_the_last_frames_are_kept_as_far_as_their_bytes_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was drawn lately is not drawn again; what goes beyond the bound is forgotten, the oldest first."""
+    monkeypatch.setattr(pictures, "KEPT_BYTES", 3 * 20_000)
+    shelf = Shelf()
+    kept = Pictures(shelf)  # type: ignore[arg-type]  # a blob here has no size
+    for name in ("a", "b", "c", "a", "d", "a", "b"):
+        assert len(kept.image(name, 1, 100).pixels) == 20_000
+    assert shelf.asked == ["a", "b", "c", "d", "b"]
+
+
+def test_few_are_drawn_at_once_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is drawn at the same time is bounded; all are answered, most of them with what was drawn for others."""
+    shelf = Shelf()
+    monkeypatch.setattr(pictures, "image_of", shelf.draw)
+    kept = Pictures(shelf)  # type: ignore[arg-type]  # see above
+    with ThreadPoolExecutor(16) as readers:
+        asked = [readers.submit(kept.image, str(number % 8), 1, 100) for number in range(32)]
+        assert all(one.result(30) is DRAWN for one in asked)
+    assert shelf.most == DRAWN_AT_ONCE
+    assert len(shelf.asked) <= 8 * DRAWN_AT_ONCE

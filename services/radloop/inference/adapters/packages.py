@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections import OrderedDict
 from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile
@@ -14,12 +15,16 @@ from radloop.kit.errors import Permanent, Transient
 from radloop.standards import package as standard
 
 
+KEPT = 8
+"""A version's embeddings take some 13 MB, and versions come for years; what is asked for again is read again."""
+
+
 class RepositoryPackages:
-    """Packages by model, version and released weights; a version's folder never changes once it is there."""
+    """Packages by model, version and released weights, the last ones kept; a version's folder never changes once it is there."""
 
     def __init__(self, repository: Path) -> None:
         self._repository = repository
-        self._known: dict[tuple[str, int, str], Described] = {}
+        self._known: OrderedDict[tuple[str, int, str], Described] = OrderedDict()
         self._lock = threading.Lock()
 
     def describe(self, model: str, version: int, weights_sha256: str) -> Described:
@@ -28,6 +33,9 @@ class RepositoryPackages:
         with self._lock:
             if key not in self._known:
                 self._known[key] = self._read(model, version, weights_sha256)
+                if len(self._known) > KEPT:
+                    self._known.popitem(last=False)
+            self._known.move_to_end(key)
             return self._known[key]
 
     def _read(self, model: str, version: int, weights_sha256: str) -> Described:

@@ -2,24 +2,28 @@
 
 What arrives is handed on as the bytes of a DICOM file: the dataset as received, file meta information put before it.
 The callable's status is the answer; what it raises is answered as a failure, so that the sender keeps its object.
+A sender that would take more memory than there is room for is not read from until there is (`crowd`).
 """
 
 import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
 
 from pynetdicom import _config, evt
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.presentation import AllStoragePresentationContexts
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]  # made at run time
+from pynetdicom.transport import ThreadedAssociationServer
 from pynetdicom._globals import ALL_TRANSFER_SYNTAXES
 from pydicom.dataset import Dataset
 
+from radloop.ingestion.adapters.crowd import Crowd, Room
 from radloop.kit.errors import Misconfigured, Permanent, Transient
 from radloop.standards.dicom.write import as_file
 
@@ -49,14 +53,17 @@ class Door:
     title: str = "RADLOOP"
     any_called_title: bool = False
     associations: int = 16
+    room: Room = field(default_factory=Room)
     idle_seconds: float = 60.0
+    asking_seconds: float = 10.0
     pdu_bytes: int = 131_072
 
 
-class _Server(Protocol):
-    """What pynetdicom's server has, as far as it is used here."""
+class _Server(ThreadedAssociationServer):
+    """Takes some more connections than associations: each is a thread, also one that never asks for an association."""
 
-    server_address: tuple[str, int]
+    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002 - socketserver's shape
+        return len(self.ae.active_associations) < 2 * self.ae.maximum_associations
 
 
 class StorageScp:
@@ -67,12 +74,13 @@ class StorageScp:
         self._door, self._keep = door, keep
         self._entity: ApplicationEntity | None = None
         self._server: _Server | None = None
+        self._crowd = Crowd(door.room)
         self._lock = threading.Lock()
 
     @property
     def port(self) -> int:
         """The port it listens at; that of the settings before `start`."""
-        return self._server.server_address[1] if self._server else self._door.port
+        return int(self._server.server_address[1]) if self._server else self._door.port
 
     def start(self) -> None:
         """Listen; Misconfigured where the address cannot be had."""
@@ -84,15 +92,21 @@ class StorageScp:
         entity.require_called_aet = not self._door.any_called_title
         entity.maximum_associations = self._door.associations
         entity.maximum_pdu_size = self._door.pdu_bytes
-        entity.network_timeout = entity.acse_timeout = entity.dimse_timeout = self._door.idle_seconds
+        entity.network_timeout = entity.dimse_timeout = self._door.idle_seconds
+        entity.acse_timeout = self._door.asking_seconds
         entity.add_supported_context(Verification)
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(context.abstract_syntax or "", ALL_TRANSFER_SYNTAXES)
-        handlers: list[evt.EventHandlerType] = [(evt.EVT_C_ECHO, lambda _event: SUCCESS), (evt.EVT_C_STORE, self._store)]
+        handlers: list[evt.EventHandlerType] = [
+            (evt.EVT_C_ECHO, self._echo), (evt.EVT_C_STORE, self._store), (evt.EVT_PDU_RECV, self._arrived),
+            (evt.EVT_CONN_CLOSE, lambda event: self._crowd.gone(event.assoc)),
+        ]
         try:
-            server = entity.start_server((self._door.host, self._door.port), block=False, evt_handlers=handlers)
+            server = entity.make_server((self._door.host, self._door.port), evt_handlers=handlers, server_class=_Server)
         except OSError as busy:
             raise Misconfigured(f"the DICOM door cannot listen at {self._door.host}:{self._door.port}") from busy
+        threading.Thread(target=server.serve_forever, name="dicom", daemon=True).start()
+        entity._servers.append(server)  # noqa: SLF001 - where start_server, which takes no class, puts its own, and shutdown looks
         with self._lock:
             self._entity, self._server = entity, cast("_Server", server)
         log.info("listening", extra={"door": "dicom", "port": self.port})
@@ -105,8 +119,30 @@ class StorageScp:
             with contextlib.suppress(OSError):
                 entity.shutdown()
 
+    def _arrived(self, event: Event) -> None:
+        """Let the thread that reads this sender's data go on only where there is room for more; hang up where there is not for long.
+
+        Aborted in DICOM's words it would be by this very thread, which would then wait for itself.
+        """
+        if isinstance(event.pdu, P_DATA_TF) and not self._crowd.arrived(event.assoc, event.pdu.pdu_length):
+            log.warning("connection ended", extra={"door": "dicom", "reason": "no room for an object that large, or for so many"})
+            if event.assoc.dul.socket is not None:
+                event.assoc.dul.socket.close()
+
+    def _echo(self, event: Event) -> int:
+        """Answer one C-ECHO request, of which nothing is held any more."""
+        self._crowd.gone(event.assoc)
+        return SUCCESS
+
     def _store(self, event: Event) -> int | Dataset:
-        """Answer one C-STORE request."""
+        """Answer one C-STORE request; what it holds in memory counts as held until then."""
+        self._crowd.answering(event.assoc)
+        try:
+            return self._kept(event)
+        finally:
+            self._crowd.gone(event.assoc)
+
+    def _kept(self, event: Event) -> int | Dataset:
         request, context = cast("C_STORE", event.request), event.context
         caller = _title(event.assoc.requestor.ae_title)
         if request.DataSet is None or not request.AffectedSOPInstanceUID or not request.AffectedSOPClassUID:

@@ -29,12 +29,17 @@ STARTING: Final = 10.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What one sender may take up: bytes of a message, seconds of silence, connections at once, messages at once."""
+    """What senders may take up: bytes of a message, seconds of silence, connections at once, messages at once.
+
+    So many of them at once may hold a message of more than `share_bytes`; the others are not read from until one of these is answered.
+    """
 
     message_bytes: int = DEFAULT_LIMIT
     idle_seconds: float = 300.0
     connections: int = 64
     workers: int = 8
+    share_bytes: int = 1024 * 1024
+    large_at_once: int = 4
 
 
 class MllpServer:
@@ -63,6 +68,7 @@ class MllpServer:
         self._failure: OSError | None = None
         self._closing = asyncio.Event()
         self._open: set[asyncio.Task[None]] = set()
+        self._large = asyncio.Semaphore(self._limits.large_at_once)
 
     @property
     def port(self) -> int:
@@ -126,13 +132,23 @@ class MllpServer:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Read, hand over, answer; until the peer closes, falls silent, or we stop."""
-        deframer = Deframer(self._limits.message_bytes)
-        while data := await self._read(reader):
-            for item in deframer.feed(data):
-                if not await self._answer(item, writer):
-                    return
-        for item in deframer.close():
-            await self._call(item)
+        deframer, large = Deframer(self._limits.message_bytes), False
+        try:
+            while data := await self._read(reader):
+                for item in deframer.feed(data):
+                    if not await self._answer(item, writer):
+                        return
+                if large and deframer.held <= self._limits.share_bytes:
+                    self._large.release()
+                    large = False
+                elif not large and deframer.held > self._limits.share_bytes:
+                    await asyncio.wait_for(self._large.acquire(), self._limits.idle_seconds)
+                    large = True
+            for item in deframer.close():
+                await self._call(item)
+        finally:
+            if large:
+                self._large.release()
 
     async def _read(self, reader: asyncio.StreamReader) -> bytes:
         """The next bytes; none where the peer closed, was silent for too long, or we are stopping."""

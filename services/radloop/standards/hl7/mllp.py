@@ -39,6 +39,11 @@ class Deframer:
         self._inside = False
         self._overflow = False
 
+    @property
+    def held(self) -> int:
+        """How many bytes of a message that is not whole are held."""
+        return len(self._held)
+
     def feed(self, data: bytes) -> list[bytes | Broken]:
         """Take what arrived; return what it completed."""
         done: list[bytes | Broken] = []

@@ -60,6 +60,11 @@ T = TypeVar("T")
 PAGE: Final = Path(str(files("radloop.worklist.adapters"))) / "page"
 LARGEST_BODY: Final = 64 * 1024
 KEEP_ALIVE_S: Final = 15.0
+CONNECTIONS: Final = 1_000
+STREAMS: Final = 200
+"""Pages that hear of changes at once; one more is told to come again."""
+NAMED: Final = 500
+"""So many cases are named in one change to a page that reads slowly; of more it is told that anything may have changed."""
 KINDS: Final = frozenset({"accept", "reject", "refine", "cannot-say"})
 VALUES: Final = frozenset({"present", "absent", "cannot-say"})
 _HEADERS: Final = {
@@ -152,9 +157,10 @@ class PageServer:
             raise Misconfigured(f"cannot listen on {address}: {taken.strerror}") from taken
         self.port: int = self._socket.getsockname()[1]
         self._closing = threading.Event()
+        self._streams = 0
         self._server = uvicorn.Server(uvicorn.Config(
             self._app(["127.0.0.1", "localhost", "::1", host, *hosts]), log_config=None, access_log=False, lifespan="off",
-            server_header=False, timeout_graceful_shutdown=2,
+            server_header=False, timeout_graceful_shutdown=2, limit_concurrency=CONNECTIONS,
         ))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, name="page", daemon=True)
 
@@ -270,6 +276,8 @@ class PageServer:
         return _settled(self._page.record_verdict(verdict))
 
     async def _events(self, request: Request) -> Response:
+        if self._streams >= STREAMS:
+            return _json(Done(done=False, reason="too many pages are listening"), 503)
         return StreamingResponse(self._changes(request), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     async def _changes(self, request: Request) -> AsyncIterator[str]:
@@ -278,8 +286,12 @@ class PageServer:
 
         def note(cases: Sequence[str]) -> None:
             changed.update(cases or ("",))
+            if len(changed) > NAMED:
+                changed.clear()
+                changed.add("")
             told.set()
 
+        self._streams += 1
         end = self._page.listen(lambda cases: _call(loop, note, cases))
         waited = 0.0
         try:
@@ -299,6 +311,7 @@ class PageServer:
                 changed.clear()
                 yield f"event: changed\ndata: {json.dumps({'case_ids': cases})}\n\n"
         finally:
+            self._streams -= 1
             end()
 
 

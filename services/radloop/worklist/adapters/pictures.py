@@ -1,6 +1,7 @@
 """Images and evidence maps from blobs, as the page draws them."""
 
-from functools import lru_cache
+import threading
+from collections import OrderedDict
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,9 @@ from radloop.standards.dicom.elements import has, numbers, open_file, text
 from radloop.standards.dicom.pixels import frame_grey, resize
 from radloop.worklist.ports import Evidence, Image
 
-KEPT: Final = 12
+KEPT_BYTES: Final = 64 * 1024 * 1024
+DRAWN_AT_ONCE: Final = 2
+"""A large radiograph takes some 60 MB while it is drawn, whoever asks; the others wait for their turn."""
 _TOP: Final = 65535
 _CURVES: Final = (
     "ModalityLUTSequence", "VOILUTSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
@@ -27,10 +30,31 @@ class Pictures:
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
-        self.image = lru_cache(maxsize=KEPT)(self._image)
+        self._lock, self._drawing = threading.Lock(), threading.BoundedSemaphore(DRAWN_AT_ONCE)
+        self._kept: OrderedDict[tuple[str, int, int], Image] = OrderedDict()
 
-    def _image(self, sha256: str, frame: int, longest: int) -> Image:
-        return image_of(self._blobs.get(sha256), frame, longest)
+    def image(self, sha256: str, frame: int, longest: int) -> Image:
+        """Return a frame, its longer side at most `longest`; see `image_of`."""
+        key = (sha256, frame, longest)
+        if (known := self._remembered(key)) is not None:
+            return known
+        with self._drawing:
+            drawn = self._remembered(key)  # by whom it waited for
+            return drawn if drawn is not None else self._remember(key, image_of(self._blobs.get(sha256), frame, longest))
+
+    def _remembered(self, key: tuple[str, int, int]) -> Image | None:
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
+
+    def _remember(self, key: tuple[str, int, int], image: Image) -> Image:
+        with self._lock:
+            self._kept[key] = image
+            while len(self._kept) > 1 and sum(len(one.pixels) for one in self._kept.values()) > KEPT_BYTES:
+                self._kept.popitem(last=False)
+        return image
 
     def evidence(self, sha256: str, finding: int) -> Evidence:
         """Return one finding's map, 1 where it is strongest; raise Permanent where the blob is none."""

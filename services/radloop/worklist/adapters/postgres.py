@@ -80,7 +80,7 @@ class Lists:
             return []
         with self._store.connection() as connection, connection.cursor() as cursor:
             found = CASES.select(
-                cursor, SQL("where site = %s and accession = %s and standing <> 'expected'"), (self._site, accession),
+                cursor, SQL("where site = %s and accession = %s and standing <> 'expected' limit %s"), (self._site, accession, LONGEST),
             )
         return sorted(found, key=lambda one: (one.read_by is None, one.case_id))
 
