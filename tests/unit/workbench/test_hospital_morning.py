@@ -160,10 +160,13 @@ IMAGE = dx(ENTRIES[0].order, np.zeros((8, 8), np.uint8), NOON)
 
 
 def test_a_refused_image_is_said(archive: Archive) -> None:
-    """A DICOM failure status is an error, nobody listening is a passing one."""
+    """A DICOM failure status is an error; out of resources and nobody listening are passing ones (PS3.4 table B.2-1)."""
     port, _, statuses = archive
-    statuses.append(0xA700)
-    with Modality("127.0.0.1", port, called="ARCHIVE") as modality, pytest.raises(Permanent, match="0xa700"):
+    statuses.append(0xC000)
+    with Modality("127.0.0.1", port, called="ARCHIVE") as modality, pytest.raises(Permanent, match="0xc000"):
+        modality.store(IMAGE)
+    statuses[:] = [0xA700]
+    with Modality("127.0.0.1", port, called="ARCHIVE") as modality, pytest.raises(Transient, match="cannot be kept now"):
         modality.store(IMAGE)
     with Modality("127.0.0.1", 1) as modality, pytest.raises(Transient):
         modality.store(IMAGE)
