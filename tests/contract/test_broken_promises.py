@@ -118,7 +118,7 @@ SAMPLES = (
     ),
     Broken(
         "a mark does not move the window of what is sent again", "relay.py",
-        "self._send(self._outbox.read(ids[start:start + BATCH]), mark=False)", "self._send(self._outbox.read(ids[start:start + BATCH]))",
+        "self._send(events, mark=False)", "self._send(events)",
         "test_kit_courses.py::test_a_relay_killed_while_it_sends_again_sends_all_of_it_again",
     ),
     Broken(
