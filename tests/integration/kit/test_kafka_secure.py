@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from adapters.apache_kafka import ApacheKafka
+from adapters.apache_kafka import apache_kafka
 from conftest import wait_until
 from examples.diary import Here, command, order
 
+from radloop.workbench.drill.kafkas import Apache
 from radloop.kit import room
 from radloop.kit.errors import Transient
 from radloop.kit.health import Health
@@ -29,9 +30,9 @@ WRONG = "correct-horse-7731"
 
 
 @pytest.fixture(scope="module")
-def secure() -> Iterator[ApacheKafka]:
+def secure() -> Iterator[Apache]:
     """Start one node that asks for SASL_SSL and SCRAM-SHA-512."""
-    with ApacheKafka(secure=True) as cluster:
+    with apache_kafka(secure=True) as cluster:
         yield cluster
 
 
@@ -46,7 +47,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder / "ca.pem")
 
 
-def settings(monkeypatch: pytest.MonkeyPatch, cluster: ApacheKafka, **changes: str) -> RoomSettings:
+def settings(monkeypatch: pytest.MonkeyPatch, cluster: Apache, **changes: str) -> RoomSettings:
     """Load a room's settings from its environment."""
     right = cluster.broker()
     said = {
@@ -59,7 +60,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, cluster: ApacheKafka, **changes: s
 
 
 def test_a_round_trip_signed_in_over_tls(
-    secure: ApacheKafka, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    secure: Apache, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By the rooms' settings alone: topics are made, the relay sends, a consumer settles."""
     here = Here(database, settings(monkeypatch, secure).broker(), tmp_path / "m", f"t{uuid.uuid4().hex[:8]}")
@@ -83,7 +84,7 @@ def test_a_round_trip_signed_in_over_tls(
     ({"KAFKA_MECHANISM": "SCRAM-SHA-256"}, "RADLOOP_KAFKA_MECHANISM"),
 ], ids=["password", "user", "other CA", "no CA", "plain to TLS", "SASL to TLS", "TLS without SASL", "mechanism"])
 def test_who_is_not_let_in_is_told_which_setting_to_look_at(
-    secure: ApacheKafka, stranger: str, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    secure: Apache, stranger: str, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
     changes: dict[str, str], named: str,
 ) -> None:
     """In readiness and in the log, within seconds, without a traceback and without the password; and the room waits."""
@@ -115,7 +116,7 @@ def reasons(port: int) -> list[str]:
     return found
 
 
-def test_a_room_whose_password_is_set_right_goes_on(secure: ApacheKafka, database: str, tmp_path: Path) -> None:
+def test_a_room_whose_password_is_set_right_goes_on(secure: Apache, database: str, tmp_path: Path) -> None:
     """A password is rotated at the broker and here, one of the two first: what was said meanwhile is sent."""
     right = secure.broker()
     wrong = Here(database, replace(right, password=WRONG), tmp_path / "m", "rotated")
@@ -135,7 +136,7 @@ def test_a_room_whose_password_is_set_right_goes_on(secure: ApacheKafka, databas
         here.stop()
 
 
-def test_a_broker_by_another_name_than_its_certificates_is_refused(secure: ApacheKafka, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_by_another_name_than_its_certificates_is_refused(secure: Apache, monkeypatch: pytest.MonkeyPatch) -> None:
     """The host name is checked, whoever signed: a certificate for one machine speaks for no other."""
     port = secure.bootstrap.rpartition(":")[2]
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", int(port)))])
@@ -143,7 +144,7 @@ def test_a_broker_by_another_name_than_its_certificates_is_refused(secure: Apach
         replace(secure.broker(), bootstrap=f"kafka-7:{port}").knock()
 
 
-def test_tls_spoken_to_a_plain_port_is_told(apache: ApacheKafka, secure: ApacheKafka) -> None:
+def test_tls_spoken_to_a_plain_port_is_told(apache: Apache, secure: Apache) -> None:
     """The setting that says so is named, and so is SASL where nobody asks for it."""
     with pytest.raises(Transient, match=r"does not speak TLS at .* RADLOOP_KAFKA_SECURITY"):
         replace(secure.broker(), bootstrap=apache.bootstrap).knock()
@@ -152,7 +153,7 @@ def test_tls_spoken_to_a_plain_port_is_told(apache: ApacheKafka, secure: ApacheK
 
 
 def test_an_authority_that_is_not_there_is_refused_at_the_start(
-    secure: ApacheKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    secure: Apache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A missing file, and one that holds no certificate: the process ends with status 78 and names the setting."""
     no_certificate = tmp_path / "ca.pem"
@@ -164,7 +165,7 @@ def test_an_authority_that_is_not_there_is_refused_at_the_start(
         assert f"RADLOOP_KAFKA_CA_FILE {told}" in capsys.readouterr().err
 
 
-def test_one_of_several_brokers_that_lets_us_in_is_enough(secure: ApacheKafka) -> None:
+def test_one_of_several_brokers_that_lets_us_in_is_enough(secure: Apache) -> None:
     """A node that is down keeps nobody out; where all refuse, each is told."""
     replace(secure.broker(), bootstrap=f"127.0.0.1:1, {secure.bootstrap}").knock()
     with pytest.raises(Transient, match=r"ConnectionRefusedError at 127\.0\.0\.1:1 .*; kafka speaks TLS"):
