@@ -89,7 +89,7 @@ def build(settings: Settings) -> Room:
     """Put the room together as main does, with doubles for Triton, its repository and the images."""
     store = Store(settings.postgres.get_secret_value(), "inference", {}, connections=2)
     store.open()
-    lens = Lens(StoredDesk(store, 30), Files(), Packages(), Reader())
+    lens = Lens(StoredDesk(store), Files(), Packages(), Reader())
     return Room(
         name="inference", settings=settings, routes=routes(lens), repositories=REPOSITORIES, events=Wire(),
         migrations=Path(main.__file__).parent / "migrations",

@@ -16,4 +16,3 @@ class Settings(RoomSettings):
     """Threads that read anything, beside the one that reads only what somebody waits for."""
     batch: Annotated[int, Field(ge=1, le=32)] = 8
     triton_deadline_seconds: Annotated[float, Field(gt=0)] = 15.0
-    lease_seconds: Annotated[float, Field(gt=0)] = 120.0

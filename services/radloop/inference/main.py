@@ -26,7 +26,7 @@ def build(settings: Settings) -> Room:
     clock = SystemClock()
     store = Store(unhurried(settings.postgres.get_secret_value()), "inference", {}, connections=settings.readers + 4)
     store.open()
-    desk = StoredDesk(store, settings.lease_seconds)
+    desk = StoredDesk(store)
     repository = Path(settings.model_repository)
     packages = RepositoryPackages(repository)
     triton = Triton(settings.triton, settings.triton_deadline_seconds)

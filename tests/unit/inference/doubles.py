@@ -1,5 +1,6 @@
 """A queue and a Triton that remember what was asked of them."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,16 @@ class Queue:
         self.waiting = sorted(waiting, key=lambda one: one.rank)
         self.ended: list[tuple[str, str]] = []
         self.given_back: list[tuple[str, float]] = []
+        self.renewed: list[list[str]] = []
 
     def take(self, below_rank: int) -> Taken | None:
         fit = [one for one in self.waiting if one.rank < below_rank]
         if fit:
             self.waiting.remove(fit[0])
         return fit[0] if fit else None
+
+    def renew(self, reading_ids: Collection[str]) -> None:
+        self.renewed.append(sorted(reading_ids))
 
     def give_back(self, taken: Taken, after_seconds: float) -> None:
         self.given_back.append((taken.reading_id, after_seconds))

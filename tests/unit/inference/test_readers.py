@@ -10,6 +10,7 @@ from tests.examples import inference as example
 from tests.unit.inference.doubles import Queue, Server, taken
 
 from radloop.inference.adapters.loading import Loaded
+from radloop.inference.adapters.postgres import LEASE_S
 from radloop.inference.adapters.readers import Readers
 from radloop.inference.adapters.triton import DeadStubError
 from radloop.inference.domain.case import CLASSES, URGENT
@@ -108,6 +109,24 @@ def test_nothing_that_can_wait_is_begun_just_after_an_urgent_one() -> None:
     clock.advance(1)
     readers._turn()
     assert [name for name, _ in queue.ended] == ["reading-1", "reading-3", "reading-2"]
+
+
+def test_what_is_being_read_stays_leased_and_what_is_stuck_does_not() -> None:
+    """A process that dies is noticed within one lease, a reading that takes long is not taken from its reader, and one that hangs is."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    queue = Queue(taken())
+    readers: Readers
+
+    def submit(command: Any) -> Outcome:
+        for _ in range(2):
+            assert 0 < readers._renew() < LEASE_S / 2
+            clock.advance(130)
+        return Outcome(kind="recorded")
+
+    readers = Readers(queue, submit, clock, 1)
+    readers._turn()
+    readers._renew()
+    assert queue.renewed == [["reading-1"]]
 
 
 def test_a_dependency_that_is_away_is_no_attempt() -> None:

@@ -1,5 +1,6 @@
 """Where inference keeps its cases and models, and the readings that its readers take, most urgent first."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from radloop.kit import telemetry
 from radloop.kit.store import Store
 from radloop.kit.tables import Repository, Table
 
+LEASE_S = 15
 _CASES = Table(Case, "case_file", "case_id")
 _MODELS = Table(Model, "model", "model")
 
@@ -69,8 +71,8 @@ class Taken:
 class StoredDesk:
     """Cases, models and the queue of readings, looked up in transactions of their own."""
 
-    def __init__(self, store: Store, lease_seconds: float) -> None:
-        self._store, self._lease = store, lease_seconds
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def case(self, case_id: str) -> Case | None:
         """Return a case as it is now."""
@@ -91,9 +93,17 @@ class StoredDesk:
                 " and (not_before is null or not_before <= now()) and (leased_until is null or leased_until < now())"
                 " order by rank, arrived_at, reading_id limit 1 for update skip locked)"
                 " returning reading_id, case_id, site, role, revision, rank, trace, takes, delays",
-                (self._lease, below_rank),
+                (LEASE_S, below_rank),
             ).fetchone()
         return Taken(*row) if row is not None else None
+
+    def renew(self, reading_ids: Collection[str]) -> None:
+        """Lease these for as long again: their readers are still at it."""
+        with self._store.connection() as connection:
+            connection.execute(
+                "update reading set leased_until = now() + make_interval(secs => %s) where reading_id = any(%s)"
+                " and leased_until is not null", (LEASE_S, list(reading_ids)),
+            )
 
     def give_back(self, taken: Taken, after_seconds: float) -> None:
         """Put a reading back for a while: something it needs is away, which is no attempt of its own."""

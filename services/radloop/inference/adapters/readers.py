@@ -9,10 +9,10 @@ way the study says in the end that it was not read.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
-from radloop.inference.adapters.postgres import Taken
+from radloop.inference.adapters.postgres import LEASE_S, Taken
 from radloop.inference.domain.case import CLASSES, STAT, URGENT
 from radloop.inference.handlers import SYSTEM, AbandonReading, ReadStudy
 from radloop.kit import telemetry
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 _IDLE_S = 1.0
 _TAKES = 5
 _LONGEST_DELAY_S = 10.0
+_LONGEST_S = 120.0
+"""A reader that is at one reading for longer is stuck: it renews its lease no more, and another tries."""
 _MOMENT_S = 0.5
 """After an urgent reading its case is placed, published and listed, by rooms that may be on this very machine."""
 
@@ -36,6 +38,10 @@ class Queue(Protocol):
 
     def take(self, below_rank: int) -> Taken | None:
         """Lease the most urgent one of a rank below this."""
+        ...
+
+    def renew(self, reading_ids: Collection[str]) -> None:
+        """Lease these for as long again."""
         ...
 
     def give_back(self, taken: Taken, after_seconds: float) -> None:
@@ -57,22 +63,24 @@ class Readers:
         """`caught_up` says whether the room knows of everything that waits: until then only STATs are read."""
         self._queue, self._submit, self._clock, self._caught_up = queue, submit, clock, caught_up
         self._taking = threading.Lock()
+        self._held: dict[str, float] = {}
         self._urgent, self._calm_at = 0, clock.monotonic()
         self._workers = (
             Worker("reader-urgent", lambda: self._turn(URGENT)),
             *(Worker(f"reader-{number}", self._turn) for number in range(1, others + 1)),
         )
+        self._leases = Worker("reading-leases", self._renew)
 
     def start(self) -> None:
         """Begin to read."""
-        for worker in self._workers:
+        for worker in (*self._workers, self._leases):
             worker.start()
 
     def stop(self) -> None:
         """Finish what is being read; what cannot be finished in time is taken up by another when its lease ends."""
         for worker in self._workers:
             worker.ask_to_stop()
-        for worker in self._workers:
+        for worker in (*self._workers, self._leases):
             worker.stop()
 
     def wake(self) -> None:
@@ -86,6 +94,8 @@ class Readers:
             known = self._caught_up()
             hold = _IDLE_S if self._urgent or not known else self._calm_at - self._clock.monotonic()
             taken = self._queue.take(below if hold <= 0 else URGENT if known else STAT)
+            if taken is not None:
+                self._held[taken.reading_id] = self._clock.monotonic()
             urgent = taken is not None and taken.rank < URGENT
             self._urgent += urgent
         if taken is None:
@@ -93,11 +103,22 @@ class Readers:
         try:
             return self._see_through(taken)
         finally:
-            if urgent:
-                with self._taking:
+            with self._taking:
+                self._held.pop(taken.reading_id, None)
+                if urgent:
                     self._urgent -= 1
                     self._calm_at = self._clock.monotonic() + _MOMENT_S
+            if urgent:
                 self.wake()
+
+    def _renew(self) -> float:
+        """Keep what is being read from being taken by others, who take it soon after this process died."""
+        begun = self._clock.monotonic() - _LONGEST_S
+        with self._taking:
+            held = [reading for reading, since in self._held.items() if since > begun]
+        if held:
+            self._queue.renew(held)
+        return LEASE_S / 3
 
     def _see_through(self, taken: Taken) -> float:
         """Read, and end the reading or put it back; return at once for the next."""

@@ -1,0 +1,64 @@
+"""The desk over a real Postgres: who holds a reading keeps it, and who dies with one in hand loses it soon."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from radloop import inference
+from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk
+from radloop.kit.store import Store
+
+ANY = 10
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[Store]:
+    """Open the room's schema, with one reading wanted."""
+    opened = Store(database, "inference", REPOSITORIES)
+    opened.open()
+    opened.migrate(Path(inference.__file__).parent / "migrations")
+    with opened.connection() as connection:
+        connection.execute(
+            "insert into reading (reading_id, case_id, site, role, revision, rank, arrived_at)"
+            " values ('reading-1', 'case-1', 'site-1', 'serving', 1, 0, %s)", (datetime(2026, 1, 1, tzinfo=UTC),),
+        )
+    yield opened
+    opened.close()
+
+
+def pass_by(store: Store, seconds: float) -> None:
+    """Let so much time go by for every lease."""
+    with store.connection() as connection:
+        connection.execute("update reading set leased_until = leased_until - make_interval(secs => %s)", (seconds,))
+
+
+def test_a_reading_is_held_while_its_lease_is_renewed_and_taken_up_soon_after(store: Store) -> None:
+    """A reader that was killed keeps nobody's STAT for longer than a lease; its death is counted."""
+    here, there = StoredDesk(store), StoredDesk(store)
+    held = here.take(ANY)
+    assert held
+    for _ in range(3):
+        pass_by(store, 10)
+        assert there.take(ANY) is None
+        here.renew([held.reading_id])
+    pass_by(store, 16)
+    taken_up = there.take(ANY)
+    assert taken_up
+    assert (taken_up.reading_id, taken_up.takes) == ("reading-1", 2)
+
+
+def test_what_was_given_back_or_ended_is_not_leased_by_a_late_sign_of_life(store: Store) -> None:
+    """The sign of life may have been under way when its reading was let go."""
+    desk = StoredDesk(store)
+    held = desk.take(ANY)
+    assert held
+    desk.give_back(held, 0)
+    desk.renew([held.reading_id])
+    again = desk.take(ANY)
+    assert again
+    desk.end(again, "recorded")
+    desk.renew([again.reading_id])
+    assert desk.take(ANY) is None
+    assert sum(desk.counts()["done"].values()) == 1
