@@ -13,7 +13,7 @@ def test_nothing_is_lost_or_comes_twice_while_apache_kafka_dies(cluster: str) ->
     """SIGKILL of a broker under load, again and again, loses nothing and repeats nothing outside."""
     if why := missing():
         pytest.skip(why)
-    drilled = drill("--kafka", cluster, "--strike", "kill kafka", "--seconds", "40")
+    drilled = drill("--kafka", cluster, "--strike", "kill kafka", "--seconds", "30")
     assert drilled.status == 0, drilled.told()
     figures = drilled.figures
     assert figures["kills"] >= 1
