@@ -144,6 +144,9 @@ class MemoryWork:
         if all(row.event_id != event_id for row in self.tables.outbox.values()):
             self.tables.outbox[next(self._ids)] = Spoken(event_id=event_id, message=message, created_at=self._clock.now())
 
+    def finish(self) -> None:
+        """Nothing: what is enqueued is in the outbox at once."""
+
     def deliver(self, route: str, what: Deliver) -> None:
         self.tables.delivery.setdefault(what.key, what)
 
@@ -156,8 +159,9 @@ class MemoryWork:
     def start_job(self, subject: str, site: str, job: StartJob) -> None:
         self.tables.job.setdefault(job.job_id, job)
 
-    def forget_attempts(self, route: str, input_id: str) -> None:
-        self.tables.attempt.pop((route, input_id), None)
+    def forget_attempts(self, *settled: tuple[str, str]) -> None:
+        for named in settled:
+            self.tables.attempt.pop(named, None)
 
     def settle(self, route: str, input_id: str, outcome: Outcome) -> None:
         if outcome.kind != "recorded" or outcome.reason or outcome.answer is not None:

@@ -35,10 +35,13 @@ SAMPLES = (
     ),
     Broken(
         "nothing is published before its transaction is committed", "store.py",
-        '        self.cursor.execute(\n            "insert into outbox (event_id, topic, key, headers, value)',
+        "        self._said.append((event_id, message))\n",
+        "        self._said.append((event_id, message))\n"
         "        apart = psycopg.connect(self.cursor.connection.info.dsn, autocommit=True)\n"
         '        apart.execute(SQL("set search_path = {}").format(Identifier(self._room)))\n'
-        '        apart.execute(\n            "insert into outbox (event_id, topic, key, headers, value)',
+        "        ours, self.cursor = self.cursor, apart.cursor()\n"
+        "        self.finish()\n"
+        "        self.cursor = ours\n",
         "test_promises.py::test_a_decision_that_is_not_kept_says_nothing",
     ),
     Broken(

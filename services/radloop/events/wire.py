@@ -5,12 +5,13 @@ finite. Fields this version does not know are ignored; a type or value it does n
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any, cast
 
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as Proto
 from pydantic import TypeAdapter, ValidationError
@@ -85,21 +86,17 @@ class Wire:
             raise Permanent(f"unknown type {told or '(none)'}: waits for the upgrade that knows it")
         kind = _BY_TYPE[told]
         try:
-            body = MessageToDict(
-                PAIRS[kind][1].FromString(value), preserving_proto_field_name=True, always_print_fields_with_no_presence=True,
-            )
+            body = _body(PAIRS[kind][1].FromString(value))
             envelope = {
                 "id": headers["ce_id"], "subject": headers["ce_subject"], "site": headers["ce_site"],
                 "at": datetime.fromisoformat(headers["ce_time"]),
             }
-            event = _ADAPTERS[kind].validate_python({**body, **envelope})
+            return cast("Event", _ADAPTERS[kind].validate_python({**body, **envelope}))
         except (DecodeError, UnicodeDecodeError) as wrong:
             raise Permanent(f"bytes are no {kind.__name__}") from wrong
         except (KeyError, ValueError) as wrong:
             where = places(wrong) if isinstance(wrong, ValidationError) else f"envelope: {wrong}"
             raise Permanent(f"not a {kind.__name__}: {where}") from wrong
-        _present(_ADAPTERS[kind].dump_python(event))
-        return cast("Event", event)
 
 
 def _present(value: Any) -> Any:
@@ -113,3 +110,41 @@ def _present(value: Any) -> Any:
             raise Permanent("a number is not finite")
         case _:
             return value
+
+
+def _body(message: Proto) -> dict[str, Any]:
+    """Return what a message says by the names of its fields: what has presence and is absent is left out."""
+    body: dict[str, Any] = {}
+    for name, read, repeated, optional in _fields(message.DESCRIPTOR):
+        if repeated:
+            body[name] = [read(one) for one in getattr(message, name)]
+        elif not optional or message.HasField(name):
+            body[name] = read(getattr(message, name))
+    return body
+
+
+@cache
+def _fields(message: Descriptor) -> tuple[tuple[str, Callable[[Any], Any], bool, bool], ...]:
+    """Return the fields of a message type: name, how one value is read, whether there are many, whether it may be absent."""
+    return tuple(
+        (field.name, _reader(field), field.is_repeated, field.has_presence) for field in message.fields
+    )
+
+
+def _reader(field: FieldDescriptor) -> Callable[[Any], Any]:
+    if field.enum_type is not None:
+        names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
+        return lambda number: names.get(number, number)
+    if field.type in {FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT}:
+        return _finite
+    if field.message_type is None:
+        return lambda value: value
+    if field.message_type.full_name == "google.protobuf.Timestamp":
+        return lambda stamp: stamp.ToDatetime(tzinfo=UTC)
+    return _body
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise Permanent("a number is not finite")
+    return number

@@ -246,7 +246,7 @@ class Deliveries:
         ended = work.cursor.fetchone()
         if ended is None:
             return False
-        work.forget_attempts(ROUTE, delivery.key)
+        work.forget_attempts((ROUTE, delivery.key))
         if answer.outcome == "quarantined":
             seen = Input(id=delivery.key, subject=delivery.subject, site=self._site, at=self._clock.now())
             headers = {"content-type": delivery.content_type}

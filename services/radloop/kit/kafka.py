@@ -154,11 +154,14 @@ class Broker:
         raise Transient("; ".join(dict.fromkeys(refusals)))
 
     def producer(self) -> KafkaProducer:
-        """Open an idempotent producer that waits for all replicas; raise Transient where no broker answers."""
+        """Open an idempotent producer that waits for all replicas; raise Transient where no broker answers.
+
+        It lingers until it is flushed, which its user does after each wave: so a wave is one batch a partition, not one an event.
+        """
         self.knock()
         try:
             return KafkaProducer(
-                **self.options(), acks="all", enable_idempotence=True, linger_ms=0, compression_type=None,
+                **self.options(), acks="all", enable_idempotence=True, linger_ms=100, compression_type=None,
                 max_request_size=4_000_000, kafka_client=_never_creating,
                 request_timeout_ms=10_000, delivery_timeout_ms=20_000, max_block_ms=5_000,
             )

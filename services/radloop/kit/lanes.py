@@ -31,6 +31,11 @@ class Lane:
         self.alone = False
 
 
+def fair_share(count: int, hands: int) -> int:
+    """Return how many of `count` go together, so that every hand has the same number of transactions and none is a small rest."""
+    return math.ceil(count / (hands * math.ceil(count / (hands * TOGETHER))))
+
+
 class Lanes:
     """The hands of one consumer; bulk ones yield to the room's others."""
 
@@ -40,6 +45,7 @@ class Lanes:
         self._pool = ThreadPoolExecutor(self._hands, thread_name_prefix="lane-bulk" if bulk else "lane")
         self._lock = threading.Lock()
         self._ready: deque[Lane] = deque()
+        self._share = 1
         self._left: list[Lane] = []
         self._away: list[Transient] = []
 
@@ -58,6 +64,7 @@ class Lanes:
         self._ready = deque(lanes.values())
         tries = 0
         while self._ready:
+            self._share = fair_share(len(self._ready), self._hands)
             self._left, self._away = [], []
             running = [self._pool.submit(self._work) for _ in range(min(self._hands, len(self._ready)))]
             while wait(running, timeout=MEANWHILE_S).not_done:
@@ -90,17 +97,16 @@ class Lanes:
 
     def _take(self) -> list[Lane]:
         """Return one lane, or several that may go together: a fair share of what is ready."""
-        most = TOGETHER
+        most = self._share
         if self._bulk:
             self._runner.courtesy.give_way()
-            most = TOGETHER if self._runner.courtesy.calm else 1
+            most = self._share if self._runner.courtesy.calm else 1
         else:
             self._runner.courtesy.live()
         with self._lock:
             if not self._ready:
                 return []
             lanes = [self._ready.popleft()]
-            most = min(most, math.ceil((len(self._ready) + 1) / self._hands))
             while self._ready and len(lanes) < most and not (lanes[0].alone or self._ready[0].alone):
                 lanes.append(self._ready.popleft())
         return lanes

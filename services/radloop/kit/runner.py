@@ -156,7 +156,7 @@ class Runner:
             with self.store.begin() as work:
                 before = work.settled(route, arrived.seen.id)
                 if before is not None and arrived.careful:
-                    work.forget_attempts(route.name, arrived.seen.id)
+                    work.forget_attempts((route.name, arrived.seen.id))
             if before is not None:
                 return before
         self.fuse.hold()
@@ -237,9 +237,8 @@ class Runner:
     def _settle_units(self, work: Work, units: Sequence[Unit]) -> list[tuple[Unit, Outcome, frozenset[Kept]]]:
         work.lock(tuple(sorted({key for unit in units for key in unit.keys})))
         claimed = work.claim_all(units)
-        for unit in units:
-            if unit.arrived.careful and unit not in claimed:  # counted beforehand, and settled before that
-                work.forget_attempts(unit.route.name, unit.arrived.seen.id)
+        if counted := [(unit.route.name, unit.arrived.seen.id) for unit in units if unit.arrived.careful]:
+            work.forget_attempts(*counted)
         work.read_ahead(claimed)
         settled = []
         with work.without_waiting():
@@ -266,6 +265,8 @@ class Runner:
                 if before is None:
                     raise Parked
                 return before, frozenset()
+            if arrived.careful:
+                work.forget_attempts((route.name, arrived.seen.id))
             return self._decide_and_keep(work, unit)
 
     def _decide_and_keep(self, work: Work, unit: Unit) -> tuple[Outcome, frozenset[Kept]]:
@@ -273,8 +274,6 @@ class Runner:
         decision = route.decide(unit.seen, work.load(route.keeps, unit.keys))
         outcome = self._keep(work, route, unit.keys, arrived, decision)
         work.settle(route.name, arrived.seen.id, outcome)
-        if arrived.careful:
-            work.forget_attempts(route.name, arrived.seen.id)
         return outcome, _kept(decision)
 
     def _keep(
@@ -325,7 +324,7 @@ class Runner:
                 return work.settled(route, arrived.seen.id) or outcome
             work.bury(route.name, arrived, reason, attempts)
             work.settle(route.name, arrived.seen.id, outcome)
-            work.forget_attempts(route.name, arrived.seen.id)
+            work.forget_attempts((route.name, arrived.seen.id))
         telemetry.count("radloop_quarantined_total", route=route.name)
         return outcome
 

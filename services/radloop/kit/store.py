@@ -52,6 +52,8 @@ class Work:
         self._room = room
         self._repositories = repositories
         self._read_ahead: dict[tuple[type, tuple[str, ...]], Any] = {}
+        self._later: dict[Table[Any], dict[tuple[str, ...], Any]] = {}
+        self._said: list[tuple[str, Message]] = []
 
     def lock(self, keys: tuple[str, ...]) -> None:
         """Wait for the keys, in their order, held until the transaction ends (a row that does not exist yet cannot be locked)."""
@@ -123,6 +125,7 @@ class Work:
         """Return the state kept under the keys, None where there is none."""
         if (kind, keys) in self._read_ahead:
             return self._read_ahead[kind, keys]
+        self._save_now()  # this repository may read what another keeps
         return self._repositories[kind].load(self.cursor, keys)
 
     def read_ahead(self, units: Sequence[Unit]) -> None:
@@ -140,18 +143,37 @@ class Work:
             yield
 
     def save(self, kind: type, keys: tuple[str, ...], state: object) -> None:
-        """Keep the state."""
-        self._repositories[kind].save(self.cursor, keys, state)
-        if (kind, keys) in self._read_ahead:
+        """Keep the state: at once, or with the others of its table where it was read ahead."""
+        repository = self._repositories[kind]
+        if isinstance(repository, Table) and (kind, keys) in self._read_ahead:
             self._read_ahead[kind, keys] = state
+            self._later.setdefault(repository, {})[keys] = state
+        else:
+            repository.save(self.cursor, keys, state)
+
+    def _save_now(self) -> None:
+        later, self._later = self._later, {}
+        for table, states in later.items():
+            table.save_all(self.cursor, list(states.values()))
 
     def enqueue(self, event_id: str, message: Message) -> None:
-        """Put one event into the outbox; the same event again is the same row."""
-        self.cursor.execute(
-            "insert into outbox (event_id, topic, key, headers, value) values (%s, %s, %s, %s::jsonb, %s)"
-            " on conflict (event_id) do nothing",
-            (event_id, message.topic, message.key, codec.encode(message.headers).decode(), message.value),
-        )
+        """Put one event into the outbox, at the end of the transaction; the same event again is the same row."""
+        self._said.append((event_id, message))
+
+    def finish(self) -> None:
+        """Write what is left to the end: the states, and by one statement what was enqueued, in its order."""
+        self._save_now()
+        if self._said:
+            said, self._said = self._said, []
+            self.cursor.execute(
+                "insert into outbox (event_id, topic, key, headers, value) select event_id, topic, key, headers::jsonb, value"
+                " from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %b::bytea[]) with ordinality"
+                "  as said (event_id, topic, key, headers, value, place) order by place on conflict (event_id) do nothing",
+                (
+                    [event_id for event_id, _ in said], [message.topic for _, message in said], [message.key for _, message in said],
+                    [codec.encode(message.headers).decode() for _, message in said], [message.value for _, message in said],
+                ),
+            )
 
     def deliver(self, route: str, what: Deliver) -> None:
         """Put one outward message into the room's deliveries; the same key again is the same message."""
@@ -181,9 +203,13 @@ class Work:
             (job.job_id, job.name, subject, site, job.spec, telemetry.traceparent()),
         )
 
-    def forget_attempts(self, route: str, input_id: str) -> None:
-        """Forget the attempts of an input that is settled with this transaction."""
-        self.cursor.execute("delete from attempt where route = %s and input_id = %s", (route, input_id))
+    def forget_attempts(self, *settled: tuple[str, str]) -> None:
+        """Forget the attempts of what is settled with this transaction, each named by its route and the input's id."""
+        self.cursor.execute(
+            "delete from attempt using unnest(%s::text[], %s::text[]) as unit (route, input_id)"
+            " where attempt.route = unit.route and attempt.input_id = unit.input_id",
+            ([route for route, _ in settled], [input_id for _, input_id in settled]),
+        )
 
     def settle(self, route: str, input_id: str, outcome: Outcome) -> None:
         """Write how the claimed input was settled."""
@@ -262,7 +288,9 @@ class Store:
     def begin(self) -> Iterator[Work]:
         """Open one transaction: kept at the end, or rolled back whole by any exception."""
         with self.connection() as connection, connection.cursor() as cursor:
-            yield Work(cursor, self.room, self._repositories)
+            work = Work(cursor, self.room, self._repositories)
+            yield work
+            work.finish()
 
     def dedicated(self) -> Connection[Any]:
         """Open a connection of its own, for a session's advisory lock; raise Transient where the store is away."""

@@ -83,8 +83,14 @@ class Table(Generic[S]):
 
     def save(self, cursor: Cursor[Any], keys: tuple[str, ...], state: S) -> None:  # noqa: ARG002 - the key is in the state
         """Insert or replace the row."""
-        values = [_plain(getattr(state, name), nested=nested) for name, nested in self.columns.items()]
-        cursor.execute(self._upsert, values)
+        cursor.execute(self._upsert, self._values(state))
+
+    def save_all(self, cursor: Cursor[Any], states: Sequence[S]) -> None:
+        """Insert or replace the rows without waiting for each."""
+        cursor.executemany(self._upsert, [self._values(state) for state in states])
+
+    def _values(self, state: S) -> list[object]:
+        return [_plain(getattr(state, name), nested=nested) for name, nested in self.columns.items()]
 
     @cached_property
     def _upsert(self) -> bytes:

@@ -87,6 +87,7 @@ def test_what_is_committed_late_under_a_smaller_id_is_sent_too(here: Here) -> No
     late, early = order("late", 1), order("early", 1)
     with here.store.begin() as slow:
         slow.enqueue(late.id, wire.encode(late, "x"))
+        slow.finish()
         with here.store.begin() as quick:
             quick.enqueue(early.id, wire.encode(early, "x"))
         [first] = outbox.waiting([], bulk=False)

@@ -176,7 +176,7 @@ def test_attempts_are_counted_taken_back_and_forgotten(here: Here) -> None:
     here.store.uncount("hear", "a")
     assert (here.store.attempt("hear", "a", "KeyError"), here.store.attempt("other", "a", "KeyError")) == (3, 1)
     with here.store.begin() as work:
-        work.forget_attempts("hear", "a")
+        work.forget_attempts(("hear", "a"))
     assert here.store.attempt("hear", "a", "KeyError") == 1
 
 
@@ -326,3 +326,17 @@ def test_a_batch_reads_ahead_and_loads_what_it_saved_last(here: Here) -> None:
             assert (work.load(Book, ("x",)), work.load(Book, ("y",))) == (Book(key="x", heard=("1",)), None)
             work.save(Book, ("x",), Book(key="x", heard=("1", "2")))
             assert work.load(Book, ("x",)) == Book(key="x", heard=("1", "2"))
+
+
+def test_what_a_batch_saves_last_is_kept_and_seen_by_whoever_reads_the_table(here: Here) -> None:
+    """It is written together at the end, but never later than a load that may depend on it."""
+    with here.store.begin() as work:
+        work.read_ahead([unit("a", "x"), unit("b", "y")])
+        work.save(Book, ("x",), Book(key="x", heard=("1",)))
+        work.save(Book, ("x",), Book(key="x", heard=("1", "2")))
+        work.save(Book, ("y",), Book(key="y", heard=("3",)))
+        work.load(Book, ("z",))  # not read ahead: it is read now, after what was saved
+        work.save(Book, ("y",), Book(key="y", heard=("3", "4")))
+    with here.store.begin() as work:
+        assert work.load(Book, ("x",)) == Book(key="x", heard=("1", "2"))
+        assert work.load(Book, ("y",)) == Book(key="y", heard=("3", "4"))
