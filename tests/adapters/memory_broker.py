@@ -13,7 +13,7 @@ from typing import Any
 
 from kafka import TopicPartition
 from kafka.errors import CommitFailedError, OutOfOrderSequenceNumberError
-from kafka.structs import OffsetAndTimestamp
+from kafka.structs import OffsetAndMetadata, OffsetAndTimestamp
 
 from radloop.kit.clock import ManualClock
 from radloop.kit.errors import Transient
@@ -41,8 +41,13 @@ class Kept:
 
     logs: dict[TopicPartition, list[Record]] = field(default_factory=dict)
     ends: dict[TopicPartition, int] = field(default_factory=dict)
-    offsets: dict[tuple[str, TopicPartition], int] = field(default_factory=dict)
+    offsets: dict[tuple[str, TopicPartition], OffsetAndMetadata] = field(default_factory=dict)
     sequences: dict[tuple[int, TopicPartition], int] = field(default_factory=dict)
+
+    def heard_to(self, group: str, partition: TopicPartition) -> int:
+        """Return the offset that a group has committed, 0 where it has none."""
+        told = self.offsets.get((group, partition))
+        return told.offset if told else 0
 
     def copy(self) -> "Kept":
         """Return a snapshot."""
@@ -231,11 +236,15 @@ class MemoryConsumer:
 
     def position(self, partition: TopicPartition) -> int:
         kept = self._broker.kept
-        at = self.positions.get(partition, kept.offsets.get((self._group, partition), 0))
+        at = self.positions.get(partition, kept.heard_to(self._group, partition))
         if at > kept.ends.get(partition, 0):  # auto_offset_reset=earliest
             at = 0
         self.positions[partition] = at
         return at
+
+    def committed(self, partition: TopicPartition, metadata: bool, timeout_ms: int) -> OffsetAndMetadata | None:
+        self._broker.look()
+        return self._broker.kept.offsets.get((self._group, partition))
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.positions[partition] = offset
@@ -246,7 +255,7 @@ class MemoryConsumer:
             raise CommitFailedError
         self._broker.look()
         for partition, told in offsets.items():
-            self._broker.change().offsets[self._group, partition] = told.offset
+            self._broker.change().offsets[self._group, partition] = told
         self._broker.at("after the broker took offsets")
 
     def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:

@@ -140,8 +140,19 @@ SAMPLES = (
     ),
     Broken(
         "a consumer reads back after an outage", "consumer.py",
-        "        if self._cut_at is None or self._clock.now() - self._cut_at > BACK:", "        if self._clock.now():",
+        "        if self._clock.now() - self._opened_at > BACK:", "        if self._clock.now():",
         "test_kit_courses.py::test_what_is_committed_at_a_broker_that_lost_its_tail_hides_nothing",
+    ),
+    Broken(
+        "a consumer reads back from its last commit, however long ago", "consumer.py",
+        "            return min(datetime.fromisoformat(told.metadata), self._opened_at) if told else self._opened_at\n",
+        "            return self._opened_at\n",
+        "test_kit_courses.py::test_it_hides_nothing_from_a_consumer_that_was_killed_before_its_next_look",
+    ),
+    Broken(
+        "what may have ended the process is counted wherever it comes", "consumer.py",
+        "            self._careful_to.setdefault(partition, at + MOST)\n", "",
+        "test_kit_courses.py::test_it_is_counted_behind_whatever_is_read_again_on_coming_up",
     ),
     Broken(
         "what is parked is overtaken by nothing of its key", "store.py",

@@ -39,7 +39,7 @@ IDLE_S, SOON_S, SOON_LOOKS = 0.5, 0.05, 5
 COMMIT_MS = 10_000
 IDLE_MS = 10
 BACK = timedelta(seconds=60)
-"""How far to read back after a broker was away: longer than any broker waits with what it keeps, and hearers skip repeats."""
+"""How far to read back on coming up: longer than any broker waits with what it keeps, and hearers skip repeats."""
 CATCH_UP_S = 60.0
 """So long work that can wait is held back when a room comes up and has not heard yet what is urgent."""
 UNCOMMITTED_S = 15.0
@@ -86,8 +86,8 @@ class Consumer:
         self._bell = Bell(broker.bells, self._group, instance) if broker.bells else None
         self._kafka: KafkaConsumer | None = None
         self._membership = _Membership(clock)
-        self._seen_partitions: set[Any] = set()
-        self._cut_at: datetime | None = None
+        self._careful_to: dict[Any, int] = {}
+        self._opened_at = clock.now()
         self._gone_back: set[Any] = set()
         self._ends: dict[Any, int] = {}
         self._catch_up_by = clock.monotonic() + CATCH_UP_S
@@ -128,6 +128,7 @@ class Consumer:
         try:
             if self._kafka is None:
                 self._line.was_cut()  # from here on it must hold
+                self._opened_at, self._gone_back = self._clock.now(), set()
                 self._membership = _Membership(self._clock)
                 self._kafka = self._broker.consumer(self._group, self._instance, self._topics, self._membership)
                 self._join_by = self._clock.monotonic() + JOIN_S
@@ -153,7 +154,6 @@ class Consumer:
 
     def _heed_the_line(self) -> None:
         if self._line.was_cut():
-            self._cut_at, self._gone_back = self._clock.now(), set()
             raise Transient("kafka was away: reading again what it may have lost")
 
     def _poll(self, kafka: KafkaConsumer) -> dict[Any, list[Any]]:
@@ -169,24 +169,34 @@ class Consumer:
         return polled
 
     def _go_back(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> dict[Any, list[Any]]:
-        """After a broker was away, read each partition again from a minute before, and return what is not read again.
+        """Read each partition from a minute before its last commit, and return what of `polled` is not read again.
 
         A broker that lost its last records takes new ones at their offsets, and a commit that was under way when it died may reach it
-        when it is back: then the committed offset lies beyond what was sent again, and nobody would read that.
+        when it is back: then the committed offset lies beyond what was sent again, and nobody would read that. Whoever has just come
+        up, or come back, cannot know; what a partition brings that is taken over later was seen by a member that could.
         """
-        if self._cut_at is None or self._clock.now() - self._cut_at > BACK:
+        if self._clock.now() - self._opened_at > BACK:
             return polled
         fresh = kafka.assignment() - self._gone_back
         if not fresh:
             return polled
-        before = int((self._cut_at - BACK).timestamp() * 1000)
-        for partition, found in kafka.offsets_for_times(dict.fromkeys(fresh, before)).items():
+        before = {one: int((self._last_commit(kafka, one) - BACK).timestamp() * 1000) for one in fresh}
+        for partition, found in kafka.offsets_for_times(before).items():
             at = polled[partition][0].offset if partition in polled else kafka.position(partition)
+            self._careful_to.setdefault(partition, at + MOST)
             if found is not None and found.offset < at:
                 kafka.seek(partition, found.offset)
                 polled = {one: records for one, records in polled.items() if one != partition}
         self._gone_back |= fresh
         return polled
+
+    def _last_commit(self, kafka: KafkaConsumer, partition: Any) -> datetime:
+        """Return when a partition's offset was committed, by its metadata; where it does not say, now is the nearest guess."""
+        told = kafka.committed(partition, metadata=True, timeout_ms=COMMIT_MS)
+        try:
+            return min(datetime.fromisoformat(told.metadata), self._opened_at) if told else self._opened_at
+        except (ValueError, TypeError):
+            return self._opened_at
 
     def _look_how_far(self, kafka: KafkaConsumer) -> None:
         """Note when all has been read that waited when this room came up: only then is it known what is urgent."""
@@ -201,7 +211,8 @@ class Consumer:
     def _commit(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Commit what was settled, and that alone: partitions may have come and gone meanwhile."""
         held = kafka.assignment()
-        offsets = {one: OffsetAndMetadata(records[-1].offset + 1, "", -1) for one, records in polled.items() if one in held}
+        at = self._clock.now().isoformat()
+        offsets = {one: OffsetAndMetadata(records[-1].offset + 1, at, -1) for one, records in polled.items() if one in held}
         try:
             kafka.commit(offsets, timeout_ms=COMMIT_MS)
         except KafkaError as lost:
@@ -226,13 +237,12 @@ class Consumer:
         """Settle a batch; keep polling (paused) as long as it takes."""
         inputs: list[Arrived] = []
         for partition, records in polled.items():
-            # After a start the records in hand when the process last died come first: count attempts before running them.
-            careful = partition not in self._seen_partitions
-            self._seen_partitions.add(partition)
+            # The records in hand when the process last died begin at the committed offset: count attempts before running them.
+            careful_to = self._careful_to.setdefault(partition, records[0].offset + MOST)
             for record in records:
                 arrived = self._read(record)
                 if arrived is not None:
-                    inputs.append(replace(arrived, careful=careful))
+                    inputs.append(replace(arrived, careful=record.offset < careful_to))
         self._lanes.settle(inputs, lambda: self._idle(kafka, polled))
         kafka.resume(*kafka.paused())
 

@@ -97,6 +97,24 @@ def test_what_is_committed_at_a_broker_that_lost_its_tail_hides_nothing(rooms: R
     assert end_well(rooms, other) == ("other-1",)
 
 
+@pytest.mark.parametrize("seconds", [1, 3_600])
+def test_it_hides_nothing_from_a_consumer_that_was_killed_before_its_next_look(rooms: Rooms, seconds: int) -> None:
+    """The same, and nobody is left who saw the broker go: the commit tells the next process how far it must read back."""
+    lost, other = BESIDE
+    say(rooms, "early", 1, lost)
+    hear(rooms)
+    rooms.broker.sync()
+    rooms.pass_time(120)
+    say(rooms, "lost", 1, lost)
+    hear(rooms, "lose", where="before the broker takes offsets")
+    rooms.hearer.restart()
+    say(rooms, "other", 1, other)
+    send(rooms)
+    rooms.broker.sync()
+    rooms.pass_time(seconds)
+    assert end_well(rooms, other) == ("other-1",)
+
+
 def test_what_a_broker_has_at_our_offset_after_a_loss_is_not_heard_before_what_is_sent_again(rooms: Rooms) -> None:
     """It lost what lay below, took it anew and more behind it, all between two looks: the case is heard in its order all the same."""
     first, other = BESIDE
@@ -116,3 +134,16 @@ def test_an_input_that_ends_its_process_again_and_again_is_quarantined(rooms: Ro
         hear(rooms)
     assert [(route, name) for route, name, _ in rooms.quarantined()] == [("hear", "a-1")]
     assert end_well(rooms, "case-b") == ("b-1",)
+
+
+def test_it_is_counted_behind_whatever_is_read_again_on_coming_up(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was settled before comes first, in batches of its own; the one that kills comes after them, and is counted."""
+    monkeypatch.setattr("radloop.kit.consumer.MOST", 2)
+    say(rooms, "known", 5)
+    for _ in range(4):
+        hear(rooms)
+    rooms.world.deadly.add(CASE)
+    say(rooms, "a")
+    for _ in range(6 * (ATTEMPTS + 2)):
+        hear(rooms)
+    assert [(route, name) for route, name, _ in rooms.quarantined()] == [("hear", "a-6")]

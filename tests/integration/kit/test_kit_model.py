@@ -208,7 +208,7 @@ class Course(RuleBasedStateMachine):
         backlogs = [room.store.backlog() for room in self.rooms.all]
         waits = sum(backlog[table] for backlog in backlogs for table in ("outbox", "repeat", "parked"))
         kept = self.broker.kept
-        unheard = [one for one, end in kept.ends.items() if one.topic == "order-recorded" and kept.offsets.get(("hearing", one), 0) < end]
+        unheard = [one for one, end in kept.ends.items() if one.topic == "order-recorded" and kept.heard_to("hearing", one) < end]
         return not waits and not unheard
 
     @invariant()
