@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import httpx
@@ -24,6 +24,7 @@ from radloop.workbench.hospital.sender import MllpLine, Modality
 from radloop.workbench.telling import Teller
 
 PATIENCE = 180.0
+"""Counted from the end of the last strike: while the EHR, say, is still away for another's sake, no report can come."""
 _LOOK = 0.4  # a dozen probes may be awaited at once, and each look costs the EHR and the room that is asked
 _AT_ONCE = 32
 
@@ -48,6 +49,7 @@ class Conductor:
         self._ground, self._known, self._probes, self._teller = ground, known, probes, teller
         self._parts: dict[str, threading.Lock] = {part: threading.Lock() for one in known.values() for part in one.parts}
         self._lock = threading.Lock()
+        self._acting, self._calm_at = 0, 0.0
         self._probed: list[Told] = []
 
     @property
@@ -85,16 +87,28 @@ class Conductor:
             if at > seconds or self._ground.over.is_set():
                 return None
             self._teller.part(f"{strike.name} …")
-            note = strike.act(self._ground)
+            with self._acts():
+                note = strike.act(self._ground)
         struck = Struck(at, strike.name, strike.kills, note, None)
         over = time.monotonic()
-        if self._recovers(strike, over + PATIENCE):
+        if self._recovers(strike):
             struck = replace(struck, recovery=time.monotonic() - over)
         told = "not recovered" if struck.recovery is None else f"recovered in {struck.recovery:.1f} s"
         self._teller.line(f"{strike.name}{f' ({note})' if note else ''}: {told}")
         return struck
 
-    def _recovers(self, strike: Strike, deadline: float) -> bool:
+    @contextmanager
+    def _acts(self) -> Iterator[None]:
+        with self._lock:
+            self._acting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._acting -= 1
+                self._calm_at = time.monotonic()
+
+    def _recovers(self, strike: Strike) -> bool:
         with self._lock:
             probe = Told(next(self._probes))
             self._probed.append(probe)
@@ -108,21 +122,22 @@ class Conductor:
             return bool(cases)
 
         return (
-            self._until(known, deadline)
-            and self._until(lambda: any(self.stage.chart.has_report(case) for case in cases), deadline)
-            and self._until(lambda: self._ready(strike.parts), deadline)
-            and self._until(lambda: strike.healed(self.stage), deadline)
+            self._until(known)
+            and self._until(lambda: any(self.stage.chart.has_report(case) for case in cases))
+            and self._until(lambda: self._ready(strike.parts))
+            and self._until(lambda: strike.healed(self.stage))
         )
 
-    def _until(self, condition: Callable[[], bool], deadline: float) -> bool:
+    def _until(self, condition: Callable[[], bool]) -> bool:
         while not self._ground.over.is_set():
             try:
                 if condition():
                     return True
             except (Transient, httpx.HTTPError):
                 pass
-            if time.monotonic() > deadline:
-                return False
+            with self._lock:
+                if not self._acting and time.monotonic() > self._calm_at + PATIENCE:
+                    return False
             self._ground.over.wait(_LOOK)
         return False
 
