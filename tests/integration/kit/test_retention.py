@@ -95,7 +95,10 @@ def test_what_the_broker_never_took_is_never_pruned(here: Here) -> None:
 
 
 def test_whatever_is_left_to_repeat_has_no_second_effect(here: Here, database: str, kafka: str, tmp_path: Path) -> None:
-    """Pruned on the last day that the file allows and then repeated whole: every hearer still knows what it has settled."""
+    """Pruned on the last day that the file allows and then repeated whole: every hearer still knows what it has settled.
+
+    Days pass in the tables and not at the broker: a day more, and a consumer that reads back would find what no inbox knows.
+    """
     other = Here(database, kafka, tmp_path / "o", f"o{uuid.uuid4().hex[:8]}")
     try:
         case = say(here, 6)
