@@ -271,7 +271,9 @@ class MemoryOutbox:
 
     def to_repeat(self) -> tuple[Said, ...]:
         with self._store.connection() as draft:
-            return _first(draft, outbox.BULK_BATCH, lambda row: row.again)
+            new = {row.message.key for row in draft.outbox.values() if row.sent_at is None}
+            awaited = _first(draft, outbox.BULK_BATCH, lambda row: row.again and row.message.key in new)
+            return awaited or _first(draft, outbox.BULK_BATCH, lambda row: row.again)
 
     def sent_lately(self, seconds: float) -> list[int]:
         with self._store.connection() as draft:

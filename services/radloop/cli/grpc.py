@@ -24,9 +24,6 @@ from radloop.v1 import (
     triage_service_pb2_grpc,
 )
 
-_AWAY = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
-
-
 @dataclass(frozen=True)
 class Blown:
     """An open fuse: since when, by which types of error in which routes, and when it tries next."""
@@ -280,8 +277,9 @@ class Rooms:
             yield self._channels[room], {"timeout": seconds or self._seconds}
         except grpc.RpcError as failed:
             ended = cast("grpc.Call", failed)  # what a stub raises is both
-            if ended.code() in _AWAY:
-                raise Transient(f"{room} does not answer at {self._addresses[room]} ({ended.code().name})") from failed
+            if ended.code() in rpc.AWAY:
+                why = f"{ended.code().name}: {ended.details()}"
+                raise Transient(f"{room} at {self._addresses[room]} does not do it now ({why})") from failed
             raise Permanent(f"{room} refused: {ended.details()}") from failed
 
 

@@ -20,7 +20,7 @@ from radloop.kit.clock import Clock
 from radloop.kit.codec import EventCodec
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Arrived
-from radloop.kit.kafka import Broker, addresses, group, topics, translated
+from radloop.kit.kafka import MOST, Broker, addresses, group, topics, translated
 from radloop.kit.lanes import Lanes
 from radloop.kit.line import Line
 from radloop.kit.parking import Parking
@@ -39,14 +39,11 @@ IDLE_S, SOON_S, SOON_LOOKS = 0.5, 0.05, 5
 COMMIT_MS = 10_000
 IDLE_MS = 10
 BACK = timedelta(seconds=60)
-"""How far to read back on coming up: longer than any broker waits with what it keeps, and hearers skip repeats."""
-CATCH_UP_S = 60.0
-"""So long work that can wait is held back when a room comes up and has not heard yet what is urgent."""
+"""How far to read back what one is given: longer than any broker waits with what it keeps, and hearers skip repeats."""
 UNCOMMITTED_S = 15.0
 """A member whose commits have failed for so long will not settle by itself: its client may have lost the answer to its join."""
 UNSETTLED_S = 30.0
 """A join that is not answered for so long never will be: longer than any broker waits for members that have died."""
-MOST = 500
 
 
 class _Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
@@ -62,6 +59,11 @@ class _Membership(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
 
     def on_partitions_assigned(self, assigned: Any) -> None:
         self.settling, self._asked_at = not assigned, None
+
+    @property
+    def answered(self) -> bool:
+        """Whether it was told its share, which may be nothing."""
+        return self._asked_at is None
 
     @property
     def unanswered_s(self) -> float:
@@ -90,7 +92,6 @@ class Consumer:
         self._opened_at = clock.now()
         self._gone_back: set[Any] = set()
         self._ends: dict[Any, int] = {}
-        self._catch_up_by = clock.monotonic() + CATCH_UP_S
         self._more = self._joined = False
         self._soon = 0
         self._join_by = 0.0
@@ -172,11 +173,10 @@ class Consumer:
         """Read each partition from a minute before its last commit, and return what of `polled` is not read again.
 
         A broker that lost its last records takes new ones at their offsets, and a commit that was under way when it died may reach it
-        when it is back: then the committed offset lies beyond what was sent again, and nobody would read that. Whoever has just come
-        up, or come back, cannot know; what a partition brings that is taken over later was seen by a member that could.
+        when it is back: then the committed offset lies beyond what was sent again, and nobody would read that. Whoever has just been
+        given a partition cannot know whether that happened.
         """
-        if self._clock.now() - self._opened_at > BACK:
-            return polled
+        self._gone_back &= kafka.assignment()
         fresh = kafka.assignment() - self._gone_back
         if not fresh:
             return polled
@@ -200,12 +200,12 @@ class Consumer:
 
     def _look_how_far(self, kafka: KafkaConsumer) -> None:
         """Note when all has been read that waited when this room came up: only then is it known what is urgent."""
-        if self._bulk or self._runner.caught_up.is_set():
+        if self._bulk or self._runner.caught_up.is_set() or not self._membership.answered:
             return
         if not self._ends:
             self._ends = dict(kafka.end_offsets(list(kafka.assignment())))
         behind = any(kafka.position(one) < end for one, end in self._ends.items() if one in kafka.assignment())
-        if (self._joined and not behind) or self._clock.monotonic() > self._catch_up_by:
+        if not behind:
             self._runner.caught_up.set()
 
     def _commit(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:

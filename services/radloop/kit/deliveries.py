@@ -89,35 +89,39 @@ class Deliveries:
         self.worker.start()
 
     def stop(self) -> None:
-        """Give back what has not begun; what is being sent is finished, or sent again after its lease."""
+        """Begin nothing more; what is being sent is finished, or sent again after its lease."""
         self.worker.stop()
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
         wait([one for rows in self._in_hand.values() for one in rows.values()], timeout=STOP_S)
 
     def _turn(self) -> float:
+        self._renew()
         for receiver, rows in self._in_hand.items():
             for row_id in [row_id for row_id, sending in rows.items() if sending.done()]:
                 rows.pop(row_id).result()
-            for row in self._lease(receiver, AT_ONCE - len(rows)):
+            for row in self._lease(receiver, list(rows)):
                 rows[row[0]] = self._pools[receiver].submit(self._send, *row)
                 rows[row[0]].add_done_callback(lambda _: self.worker.wake())
-        self._renew()
         return 0.5
 
-    def _lease(self, receiver: str, free: int) -> list[Any]:
-        """Take the first waiting row of each case, as many as there are free hands."""
+    def _lease(self, receiver: str, in_hand: Sequence[int] = ()) -> list[Any]:
+        """Take the first waiting row of each case, as many as there are free hands.
+
+        Never one that is in hand: its lease may have run out while the store was away, and it is still being sent.
+        """
+        free = AT_ONCE - len(in_hand)
         if free < 1:
             return []
         with self._runner.store.connection() as connection:
             return connection.execute(
                 "update delivery set leased_until = now() + make_interval(secs => %s) where id in ("
                 " select d.id from delivery d where d.receiver = %s and d.state = 'waiting' and d.not_before <= now()"
-                "  and (d.leased_until is null or d.leased_until < now()) and not exists ("
+                "  and (d.leased_until is null or d.leased_until < now()) and d.id <> all(%s::bigint[]) and not exists ("
                 "   select from delivery before where before.receiver = d.receiver and before.subject = d.subject"
                 "   and before.state = 'waiting' and before.id < d.id)"
                 " order by d.id limit %s for update skip locked)"
-                " returning id, input, first_tried_at, tries, trace, round", (LEASE_S, receiver, free),
+                " returning id, input, first_tried_at, tries, trace, round", (LEASE_S, receiver, list(in_hand), free),
             ).fetchall()
 
     def _renew(self) -> None:

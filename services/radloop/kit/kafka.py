@@ -21,6 +21,8 @@ from radloop.kit.retention import read_retention
 log = logging.getLogger(__name__)
 
 MILLISECONDS_A_DAY = 86_400_000
+MOST = 500
+"""Records of one poll, all partitions together."""
 FETCH_BYTES, PARTITION_BYTES = 8 * 1024 * 1024, 1024 * 1024
 """What one answer of a broker holds, of all partitions and of one; the embedded one sends all that waits, whatever it is told."""
 SECURITY = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -176,7 +178,7 @@ class Broker:
         try:
             consumer = KafkaConsumer(
                 **self.options(), group_id=group, group_instance_id=f"{group}-{instance}", client_id=f"{group}-{instance}",
-                enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=500, session_timeout_ms=10_000,
+                enable_auto_commit=False, auto_offset_reset="earliest", max_poll_records=MOST, session_timeout_ms=10_000,
                 heartbeat_interval_ms=2_000, fetch_max_wait_ms=200, fetch_max_bytes=FETCH_BYTES, max_partition_fetch_bytes=PARTITION_BYTES,
                 kafka_client=_never_creating,
             )

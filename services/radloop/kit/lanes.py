@@ -67,8 +67,11 @@ class Lanes:
             self._share = fair_share(len(self._ready), self._hands)
             self._left, self._away = [], []
             running = [self._pool.submit(self._work) for _ in range(min(self._hands, len(self._ready)))]
-            while wait(running, timeout=MEANWHILE_S).not_done:
-                meanwhile()
+            try:
+                while wait(running, timeout=MEANWHILE_S).not_done:
+                    meanwhile()
+            finally:
+                wait(running)  # the next batch may not meet hands that are still at this one
             for one_hand in running:
                 one_hand.result()
             if self._worker.stopping and (self._left or self._ready):

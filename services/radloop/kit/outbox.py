@@ -46,8 +46,9 @@ class Outbox:
         return self._first(where, BULK_BATCH if bulk else BATCH)
 
     def to_repeat(self) -> tuple[Said, ...]:
-        """Return what was asked to be sent again, oldest first; later ones of the same key wait for it."""
-        return self._first(SQL("again"), BULK_BATCH)
+        """Return what was asked to be sent again, oldest first; keys that have something new, which waits for it, before all others."""
+        awaited = self._first(SQL("again and key in (select key from outbox where sent_at is null)"), BULK_BATCH)
+        return awaited or self._first(SQL("again"), BULK_BATCH)
 
     def _first(self, where: SQL | Composed, most: int) -> tuple[Said, ...]:
         query = SQL(
@@ -62,7 +63,8 @@ class Outbox:
         """Return the ids of what was marked sent in the last so many seconds before the latest mark, in order."""
         with self._store.connection() as connection:
             return [row[0] for row in connection.execute(
-                "select id from outbox where sent_at > (select max(sent_at) from outbox) - make_interval(secs => %s) order by id",
+                "select id from outbox where sent_at > least((select max(sent_at) from outbox), clock_timestamp())"
+                " - make_interval(secs => %s) order by id",
                 (seconds,),
             )]
 

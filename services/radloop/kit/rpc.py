@@ -14,7 +14,7 @@ MESSAGE_BYTES = 128 * 1024 * 1024
 AT_ONCE, CALLS = 8, 64
 """Calls that are answered at once, and all that are taken, waiting ones too; the next is told to come again."""
 _LIMITS = (("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES))
-_AWAY = {
+AWAY = {
     grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.CANCELLED,
 }
 
@@ -68,6 +68,6 @@ def calling(room: str) -> Iterator[dict[str, Any]]:
         yield {"timeout": 30, "metadata": (("traceparent", parent),) if parent else ()}
     except grpc.RpcError as failed:
         code, said = failed.code(), failed.details()
-        if code in _AWAY:
+        if code in AWAY:
             raise Transient(f"{room} is away: {said}") from failed
         raise Permanent(f"{room} refused: {said}") from failed

@@ -199,6 +199,8 @@ class Runner:
     def _tell(self, route: Route[Any], outcome: Outcome, started: float) -> None:
         if outcome.kind != "quarantined":
             self.fuse.mend()
+        if outcome.kind == "rejected":
+            telemetry.count("radloop_quarantined_total", route=route.name)
         telemetry.count("radloop_inputs_total", route=route.name, outcome=outcome.kind)
         telemetry.observe("radloop_settle_seconds", self._clock.monotonic() - started, route=route.name)
 
@@ -223,7 +225,9 @@ class Runner:
             counted = careful
             with self.store.begin() as work:
                 settled = self._settle_units(work, units)
-        except Exception:  # noqa: BLE001 - whatever it was: the one that failed will fail alone, and is counted then
+        except Exception as failed:  # noqa: BLE001 - whatever it was: the one that failed will fail alone, and is counted then
+            if not isinstance(failed, (Transient, Parked, Permanent)):
+                log.info("a batch failed together", extra={"error": type(failed).__name__, "where": places(failed)})
             if counted:
                 self.store.uncount_first(counted)
             return False
@@ -296,7 +300,6 @@ class Runner:
             case Reject():
                 self._enqueue(work, decision.emit)
                 work.bury(route.name, arrived, decision.reason)
-                telemetry.count("radloop_quarantined_total", route=route.name)
                 return Outcome(kind="rejected", reason=decision.reason, answer=decision.answer)
 
     def _enqueue(self, work: Work, events: Iterable[Event]) -> None:

@@ -36,7 +36,7 @@ _GAUGES: dict[str, Gauge] = {
     "radloop_fuse_open": Gauge("radloop_fuse_open", "1 while the fuse is open"),
 }
 _HISTOGRAMS: dict[str, Histogram] = {
-    "radloop_settle_seconds": Histogram("radloop_settle_seconds", "From input to commit", ["route"]),
+    "radloop_settle_seconds": Histogram("radloop_settle_seconds", "From input to commit; of a batch, for each of its inputs", ["route"]),
     "radloop_reading_seconds": Histogram("radloop_reading_seconds", "One reading", ["reading_class"]),
 }
 

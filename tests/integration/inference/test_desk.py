@@ -49,6 +49,16 @@ def test_a_reading_is_held_while_its_lease_is_renewed_and_taken_up_soon_after(st
     assert (taken_up.reading_id, taken_up.takes) == ("reading-1", 2)
 
 
+def test_a_reading_in_hand_is_not_taken_again_by_its_own_process(store: Store) -> None:
+    """Its lease ran out while the store was away; another process may take it, this one is still at it."""
+    desk = StoredDesk(store)
+    held = desk.take(ANY)
+    assert held
+    pass_by(store, 16)
+    assert desk.take(ANY, [held.reading_id]) is None
+    assert StoredDesk(store).take(ANY)
+
+
 def test_what_was_given_back_or_ended_is_not_leased_by_a_late_sign_of_life(store: Store) -> None:
     """The sign of life may have been under way when its reading was let go."""
     desk = StoredDesk(store)

@@ -174,7 +174,7 @@ def test_one_that_comes_back_goes_before_what_waits_behind_it(house: House) -> N
     """Nothing newer was tried yet: both are sent, in order, also where a worker had the newer one in hand already."""
     [item] = house.quarantined("never")
     house.room.runner.submit(command("b", "two"))
-    [newer] = house.deliveries._lease("ehr", 1)
+    [newer] = house.deliveries._lease("ehr", [0])
     house.room.world.refuses = False
     house.retry(item)
     house.deliveries._send(*newer)
@@ -271,7 +271,7 @@ def test_an_answer_that_was_kept_already_ends_its_row(house: House) -> None:
 def test_a_stalled_worker_does_not_end_what_came_back_meanwhile(house: House) -> None:
     """An answer of the round before changes nothing of this one."""
     house.room.runner.submit(command("a", "never"))
-    [stalled] = house.deliveries._lease("ehr", 1)
+    [stalled] = house.deliveries._lease("ehr", [0])
     with house.room.store.connection() as connection:
         connection.execute("update delivery set leased_until = null")
     house.play()
@@ -281,6 +281,16 @@ def test_a_stalled_worker_does_not_end_what_came_back_meanwhile(house: House) ->
     assert house.room.world.sent == [b"never"]
     assert house.states() == [("a-never", "waiting")]
     assert house.room.lines() == ("said", "never quarantined")
+
+
+def test_what_is_being_sent_is_not_taken_again_though_its_lease_ran_out(house: House) -> None:
+    """The store was away for longer than a lease, the receiver slow for as long: one hand sends it, and once."""
+    house.room.runner.submit(command("a", "never"))
+    [sending] = house.deliveries._lease("ehr")
+    with house.room.store.connection() as connection:
+        connection.execute("update delivery set leased_until = now() - interval '1 second'")
+    assert house.deliveries._lease("ehr", [sending[0]]) == []
+    assert [row[0] for row in house.deliveries._lease("ehr")] == [sending[0]]
 
 
 def test_an_event_that_could_not_be_read_is_heard_after_the_upgrade(house: House) -> None:

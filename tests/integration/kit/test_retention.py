@@ -136,6 +136,14 @@ def test_an_event_from_before_the_inbox_remembers_goes_to_quarantine(here: Here)
         runner.read("", "topic:order-recorded", {**message.headers, "ce_recordedtime": "yesterday"}, message.value)
 
 
+def test_a_clock_that_was_ahead_hides_nothing_from_being_sent_again(here: Here) -> None:
+    """What it marked meanwhile is not the latest: what has been sent since lies just as near to an outage."""
+    case = say(here, 2)
+    with here.store.connection() as connection:
+        connection.execute("update outbox set sent_at = now() + interval '1 hour' where event_id like '%-1'")
+    assert len(Outbox(here.store).sent_lately(60.0)) == here.count("outbox", f"key = '{case}'") == 2
+
+
 def test_what_is_sent_says_when_it_was_said(here: Here) -> None:
     """However late and however often it is sent, the header is the same: the instant at which it was recorded."""
     say(here, 1)

@@ -270,6 +270,18 @@ def test_what_is_to_be_repeated_goes_before_what_is_new_of_its_case(here: Here) 
     assert here.store.backlog()["repeat"] == 0
 
 
+def test_of_what_is_to_be_repeated_that_goes_first_for_which_something_new_waits(here: Here) -> None:
+    """A long replay holds a case that moves on for as long as its own repeats take, and not for everybody's."""
+    for name, key in (("a", "x"), ("b", "y"), ("c", "y")):
+        here.say(name, key)
+    here.outbox.mark_sent([one.id for one in here.outbox.waiting((), bulk=False)])
+    here.say("new", "y")
+    here.outbox.repeat(EARLIER)
+    assert [one.headers["ce_id"] for one in here.outbox.to_repeat()] == ["b", "c"]
+    here.outbox.mark_sent([one.id for one in here.outbox.to_repeat()])
+    assert (here.waiting(), [one.headers["ce_id"] for one in here.outbox.to_repeat()]) == (["new"], ["a"])
+
+
 def test_a_copy_is_the_same_byte_for_byte(here: Here) -> None:
     """Waiting, sent, read again or repeated: id, key, headers and value are the same."""
     here.say("a")

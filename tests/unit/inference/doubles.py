@@ -25,8 +25,8 @@ class Queue:
         self.given_back: list[tuple[str, float]] = []
         self.renewed: list[list[str]] = []
 
-    def take(self, below_rank: int) -> Taken | None:
-        fit = [one for one in self.waiting if one.rank < below_rank]
+    def take(self, below_rank: int, held: Collection[str]) -> Taken | None:
+        fit = [one for one in self.waiting if one.rank < below_rank and one.reading_id not in held]
         if fit:
             self.waiting.remove(fit[0])
         return fit[0] if fit else None

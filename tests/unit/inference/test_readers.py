@@ -82,6 +82,17 @@ def test_before_it_is_known_what_waits_only_a_stat_is_read() -> None:
     assert queue.ended == [("stat", "recorded"), ("live", "recorded")]
 
 
+def test_a_room_that_cannot_hear_what_waits_reads_the_rest_after_a_minute() -> None:
+    """Its broker may be away for an hour: whoever is known by then is not kept waiting for it."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    queue = Queue(taken("live"))
+    readers = Readers(queue, Runner(), clock, 1, lambda: False)
+    assert readers._turn() > 0
+    clock.advance(61)
+    assert readers._turn() == 0
+    assert queue.ended == [("live", "recorded")]
+
+
 @pytest.mark.parametrize("below", [URGENT, len(CLASSES)])
 def test_others_begin_nothing_that_can_wait_while_an_urgent_one_is_read(below: int) -> None:
     """The processor is the STAT's, whichever reader took it."""

@@ -84,16 +84,20 @@ class StoredDesk:
         with self._store.connection() as connection, connection.cursor() as cursor:
             return tuple(_MODELS.select(cursor, SQL("order by model")))
 
-    def take(self, below_rank: int) -> Taken | None:
-        """Lease the most urgent reading of a rank below this, the one that arrived first among equals; None where none waits."""
+    def take(self, below_rank: int, held: Collection[str] = ()) -> Taken | None:
+        """Lease the most urgent reading of a rank below this, the one that arrived first among equals; None where none waits.
+
+        Never one that is held: its lease may have run out while the store was away, and it is still being read.
+        """
         with self._store.connection() as connection:
             row = connection.execute(
                 "update reading set leased_until = now() + make_interval(secs => %s), takes = takes + 1"
                 " where reading_id = (select reading_id from reading where ended_at is null and rank < %s"
                 " and (not_before is null or not_before <= now()) and (leased_until is null or leased_until < now())"
+                " and reading_id <> all(%s)"
                 " order by rank, arrived_at, reading_id limit 1 for update skip locked)"
                 " returning reading_id, case_id, site, role, revision, rank, trace, takes, delays",
-                (LEASE_S, below_rank),
+                (LEASE_S, below_rank, list(held)),
             ).fetchone()
         return Taken(*row) if row is not None else None
 

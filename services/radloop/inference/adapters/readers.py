@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 _IDLE_S = 1.0
 _TAKES = 5
 _LONGEST_DELAY_S = 10.0
+_CATCH_UP_S = 60.0
+"""So long a room that has come up reads only STATs, where it cannot hear what else waits."""
 _LONGEST_S = 120.0
 """A reader that is at one reading for longer is stuck: it renews its lease no more, and another tries."""
 _MOMENT_S = 0.5
@@ -36,8 +38,8 @@ _MOMENT_S = 0.5
 class Queue(Protocol):
     """Where readings wait."""
 
-    def take(self, below_rank: int) -> Taken | None:
-        """Lease the most urgent one of a rank below this."""
+    def take(self, below_rank: int, held: Collection[str]) -> Taken | None:
+        """Lease the most urgent one of a rank below this that is not held already."""
         ...
 
     def renew(self, reading_ids: Collection[str]) -> None:
@@ -62,6 +64,7 @@ class Readers:
     ) -> None:
         """`caught_up` says whether the room knows of everything that waits: until then only STATs are read."""
         self._queue, self._submit, self._clock, self._caught_up = queue, submit, clock, caught_up
+        self._known_by = clock.monotonic() + _CATCH_UP_S
         self._taking = threading.Lock()
         self._held: dict[str, float] = {}
         self._urgent, self._calm_at = 0, clock.monotonic()
@@ -91,9 +94,9 @@ class Readers:
     def _turn(self, below: int = len(CLASSES)) -> float:
         """Take a reading of a rank below this, and while an urgent one is being read, only another urgent one."""
         with self._taking:  # all are woken at once: nobody may begin what can wait before it is known what cannot
-            known = self._caught_up()
+            known = self._caught_up() or self._clock.monotonic() > self._known_by
             hold = _IDLE_S if self._urgent or not known else self._calm_at - self._clock.monotonic()
-            taken = self._queue.take(below if hold <= 0 else URGENT if known else STAT)
+            taken = self._queue.take(below if hold <= 0 else URGENT if known else STAT, self._held.keys())
             if taken is not None:
                 self._held[taken.reading_id] = self._clock.monotonic()
             urgent = taken is not None and taken.rank < URGENT
