@@ -42,7 +42,7 @@ BACK = timedelta(seconds=60)
 """How far to read back what one is given: longer than any broker waits with what it keeps, and hearers skip repeats."""
 UNCOMMITTED_S = 15.0
 """A member whose commits have failed for so long will not settle by itself: its client may have lost the answer to its join."""
-UNSETTLED_S = 30.0
+UNSETTLED_S = 15.0
 """A join that is not answered for so long never will be: longer than any broker waits for members that have died."""
 
 

@@ -31,7 +31,7 @@ from radloop.workbench.up import stop_signals
 
 _PROBES = 1_000
 _CALM, _LOOK = 3.0, 0.5
-_PATIENCE, _COMMITTED = 240.0, 20.0
+_PATIENCE, _COMMITTED = 240.0, 90.0
 _LONG = 200.0
 _BREATH, _MUCH = 2.0, 40
 """How often it is looked how much the platform has in hand, and from how many readings and deliveries on it is too much."""
