@@ -2,7 +2,7 @@
 
 Apache Kafka with one node (RADLOOP_TOOLS), Postgres from the wheel, each contestant a process of its own. Throughput: every round
 the same waiting events, one contestant after the other, from the first that it takes to its last consequence as the producer
-stamped it; what came out is read back and compared with what went in. Latency: events at an even pace, each contestant alone with them.
+stamped it; each case that went in must come out. Latency: events at an even pace, each contestant alone with them.
 The bare loop runs twice: with crc32c, which the kit has too, and as pip installs kafka-python, with checksums in Python.
 """
 
@@ -38,7 +38,7 @@ from radloop.events.order import CaseJoined, OrderRecorded
 from radloop.events.wire import Wire
 from radloop.kit import lanes
 from radloop.kit.flow import Decision, Record, caused_by, on
-from radloop.kit.kafka import Broker
+from radloop.kit.kafka import MOST, Broker
 from radloop.kit.room import Room
 from radloop.kit.settings import RoomSettings
 from radloop.kit.tables import Table
@@ -90,7 +90,7 @@ def be_bare(bootstrap: str, group: str) -> None:
     broker = Broker(bootstrap)
     consumer, producer = broker.consumer(group, "0", (HEARD,)), broker.producer()
     while not over.is_set():
-        for records in consumer.poll(timeout_ms=250, max_records=200).values():
+        for records in consumer.poll(timeout_ms=250, max_records=MOST).values():
             for record in records:
                 headers = [(name, b"/radloop/bare" if name == "ce_source" else value) for name, value in record.headers]
                 producer.send(SAID, value=record.value, key=record.key, headers=headers)
@@ -237,6 +237,12 @@ def main() -> None:
         measure(args.rounds, args.events, args.seconds)
 
 
+def rotated(contestants: dict[str, int], turn: int) -> list[tuple[str, int]]:
+    """Return the contestants, each round another one first."""
+    order = list(contestants.items())
+    return order[turn % len(order):] + order[:turn % len(order)]
+
+
 def measure(rounds: int, events: int, seconds: float) -> None:
     """Measure all three, alternating."""
     contestants = {"kit": lanes.TOGETHER, "alone": 1, "bare": 0, "pure": 0}
@@ -248,7 +254,7 @@ def measure(rounds: int, events: int, seconds: float) -> None:
         bench = Bench(kafka.bootstrap, Path(folder), server.get_uri())
         for turn in range(rounds):
             cases = set(bench.put(events))
-            for name, together in contestants.items():
+            for name, together in rotated(contestants, turn):
                 rates[name].append(bench.throughput(name, together, cases))
             say(f"round {turn + 1} of {rounds}: " + ", ".join(f"{name} {rates[name][-1]:.0f}/s" for name in contestants))
         late: dict[str, list[float]] = {}

@@ -125,7 +125,7 @@ SAMPLES = (
         "test_kit_courses.py::test_a_relay_killed_while_it_sends_again_sends_all_of_it_again",
     ),
     Broken(
-        "the outbox is pruned before the inbox", "pruning.py",
+        "an inbox remembers for longer than an outbox keeps", "pruning.py",
         "        gone = self._outbox.prune(now - timedelta(days=self._retention.outbox))\n"
         "        gone += prune_inbox(self._store, now - self._retention.horizon - SKEW)",
         "        gone = self._outbox.prune(now - self._retention.horizon - SKEW)\n"

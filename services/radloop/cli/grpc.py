@@ -279,7 +279,7 @@ class Rooms:
             ended = cast("grpc.Call", failed)  # what a stub raises is both
             if ended.code() in rpc.AWAY:
                 why = f"{ended.code().name}: {ended.details()}"
-                raise Transient(f"{room} at {self._addresses[room]} does not do it now ({why})") from failed
+                raise Transient(f"{room} does not answer at {self._addresses[room]}, or not now ({why})") from failed
             raise Permanent(f"{room} refused: {ended.details()}") from failed
 
 

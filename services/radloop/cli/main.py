@@ -74,11 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _sorry(f"{away.reason}; `radloop status` shows what is up, then try again", 75)
     except RadloopError as failed:
         return _sorry(failed.reason, 1)
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except (OSError, UnicodeError) as wrong:
+        where = f" ({wrong.filename})" if isinstance(wrong, OSError) and wrong.filename else ""
+        return _sorry(f"{getattr(wrong, 'strerror', None) or 'an argument is no text'}{where}", 1)
+    except KeyboardInterrupt:
+        return 130
 
 
 def _sorry(sentence: str, status: int) -> int:

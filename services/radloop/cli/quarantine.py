@@ -15,6 +15,7 @@ from radloop.cli.table import local, table
 from radloop.kit.errors import Permanent, Transient
 
 _PAGE = 500
+_BEGINS = 4
 
 
 def add_parser(commands: Any) -> None:
@@ -101,6 +102,9 @@ def retry(rooms: Rooms, args: argparse.Namespace) -> int:
 
 def discard(rooms: Rooms, args: argparse.Namespace) -> int:
     """Give up on them."""
+    if not args.reason.strip():
+        raise Permanent("say why with --reason: whoever looks later finds it there")
+
     def act(one: Quarantined) -> str:
         rooms.discard(one.room, one.id, args.reason)
         return "discarded"
@@ -154,6 +158,8 @@ def _waiting(rooms: Rooms, room: str) -> Iterator[Quarantined]:
 
 
 def _find(rooms: Rooms, start: str, room: str | None) -> Quarantined:
+    if len(start) < _BEGINS:
+        raise Permanent(f"{start!r} is no id: give its first {_BEGINS} characters at least")
     named = (room,) if room else rooms.names
     found = [one for name in named for one in rooms.quarantine(name, 2, settled=True, begins=start)]
     if len(found) != 1:

@@ -38,12 +38,14 @@ def add_parser(commands: Any) -> None:
 def instant(text: str) -> datetime:
     """Read an instant, or how long ago it was."""
     ago = _AGO.fullmatch(text)
-    if ago:
-        return SystemClock().now() - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
+    now = SystemClock().now()
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
+        told = now - timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]]) if ago else datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError("write 30m, 6h or 2d for how long ago, or an instant like 2026-03-02T08:00") from None
+    if told > now:
+        raise argparse.ArgumentTypeError(f"{text} is yet to come")
+    return told
 
 
 def ask(rooms: Rooms, args: argparse.Namespace) -> int:
@@ -53,6 +55,8 @@ def ask(rooms: Rooms, args: argparse.Namespace) -> int:
     said_by = topics()[args.topic].said_by if args.topic else rooms.names
     asked = [room for room in rooms.names if room in said_by and args.room in {None, room}]
     if not asked:
+        if not args.topic:
+            raise Misconfigured(f"the address of {args.room} is not known: set RADLOOP_ADDRESS_{args.room.upper()}=host:port")
         raise Permanent(f"{args.room or 'no room here'} does not say {args.topic}; it is said by {', '.join(said_by)}")
     cases = cases_of(rooms, args.case) if args.case else ("",)
     total = 0
@@ -60,7 +64,9 @@ def ask(rooms: Rooms, args: argparse.Namespace) -> int:
         count = sum(rooms.replay(room, args.since, case, args.topic) for case in cases)
         print(f"{room}: {count} to be sent again")
         total += count
-    if total and not args.no_wait:
+    if not total:
+        raise Permanent("nothing that was said is meant by that")
+    if not args.no_wait:
         _wait(rooms, asked)
     return 0
 

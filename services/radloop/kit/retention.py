@@ -10,6 +10,9 @@ import yaml
 
 from radloop.kit.errors import Misconfigured
 
+LONGEST = 36_500
+"""Days; a hundred years."""
+
 
 @dataclass(frozen=True)
 class Retention:
@@ -30,11 +33,13 @@ def read_retention(path: str = "") -> Retention:
     where = Path(path) if path else Path(str(files("radloop.kit"))) / "retention.yaml"
     try:
         told: Any = yaml.safe_load(where.read_text())
-    except (OSError, yaml.YAMLError) as wrong:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as wrong:
         raise Misconfigured(f"RADLOOP_RETENTION: {where.name} cannot be read ({type(wrong).__name__})") from wrong
     names = {field.name for field in fields(Retention)}
-    if not isinstance(told, dict) or set(told) != names or not all(type(days) is int and days > 0 for days in told.values()):
-        raise Misconfigured(f"RADLOOP_RETENTION: {where.name} names days, whole and above 0, for each of {', '.join(sorted(names))}")
+    if not isinstance(told, dict) or set(told) != names or not all(type(days) is int and 0 < days <= LONGEST for days in told.values()):
+        raise Misconfigured(
+            f"RADLOOP_RETENTION: {where.name} names days, whole, above 0 and {LONGEST} at most, for each of {', '.join(sorted(names))}",
+        )
     kept = Retention(**told)
     if not kept.topic <= kept.outbox < kept.inbox:
         raise Misconfigured(

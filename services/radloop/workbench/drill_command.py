@@ -22,18 +22,20 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="draws strikes, studies and stories (%(default)s)")
     parser.add_argument("--rounds", type=_count, default=1, help="rounds on one stack, each with the next seed (%(default)s)")
     parser.add_argument("--rate", type=_positive, default=2.0, help="studies a second (%(default)g)")
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
         "--set", choices=("short", "full", "broker"), help="which strikes: every part once, all there are, or the broker's"
         " (default: short under 200 seconds, else full)",
     )
-    parser.add_argument("--strike", action="append", default=[], metavar="NAME", help="only this one (may be given several times)")
+    which.add_argument("--strike", action="append", default=[], metavar="NAME", help="only this one (may be given several times)")
     parser.add_argument("--list", action="store_true", help="name the strikes, and end")
     parser.add_argument(
         "--kafka", choices=("embedded", "apache", "three"), default="embedded",
         help="the broker: the embedded one, or Apache Kafka with one node or three, from the tools in RADLOOP_TOOLS (%(default)s)",
     )
-    parser.add_argument("--outage-seconds", type=_positive, default=10.0, help="how long what is away stays away (%(default)g)")
-    parser.add_argument(
+    away = parser.add_mutually_exclusive_group()
+    away.add_argument("--outage-seconds", type=_positive, default=10.0, help="how long what is away stays away (%(default)g)")
+    away.add_argument(
         "--full-outages", action="store_true", help="long ones instead: the broker 60 s, Postgres 30 s, EHR and RIS 120 s",
     )
     parser.add_argument("--home", type=Path, help="where state, logs and the report stay (default: a folder that goes afterwards)")
@@ -57,14 +59,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _positive(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
     if not (math.isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError("a positive number is wanted")
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
     return number
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("one at least is wanted")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)

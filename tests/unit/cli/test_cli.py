@@ -182,14 +182,14 @@ def test_several_are_retried_whatever_becomes_of_one(house: House, capsys: pytes
     """A line each, then how many ended how; 1 where one is back in quarantine or was refused, 75 where one must wait."""
     house.held = [quarantined(f"{name}0000000", number) for number, name in enumerate("abcd")]
     house.outcomes = {"b0000000": "away", "c0000000": "skipped: superseded by a newer revision"}
-    assert main(["quarantine", "retry", "--room", "ingestion", "a", "b", "c"]) == 75
+    assert main(["quarantine", "retry", "--room", "ingestion", "a000", "b000", "c000"]) == 75
     told = capsys.readouterr().out.splitlines()
     assert told[0] == "a0000000 ingestion: recorded"
     assert told[1].startswith("b0000000 ingestion: not now: ")
     assert told[2:] == [
         "c0000000 ingestion: skipped: superseded by a newer revision", "3 in all, 1 recorded, 1 skipped, 1 to be tried again later"]
     house.outcomes["d0000000"] = "refused"
-    assert main(["quarantine", "retry", "--room", "ingestion", "b", "d"]) == 1
+    assert main(["quarantine", "retry", "--room", "ingestion", "b000", "d000"]) == 1
     assert "1 refused" in capsys.readouterr().out
 
 
@@ -223,13 +223,41 @@ def test_what_to_retry_is_said_in_so_many_words(held: House, words: list[str], c
 def test_several_are_given_up_at_once(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """A line each; where one of them is not there, none is touched."""
     house.held = [quarantined(f"{name}0000000") for name in "ab"]
-    assert main(["quarantine", "discard", "--room", "ingestion", "a", "x", "--reason", "tests"]) == 1
+    assert main(["quarantine", "discard", "--room", "ingestion", "a000", "x000", "--reason", "tests"]) == 1
     assert house.discarded == []
     capsys.readouterr()
-    assert main(["quarantine", "discard", "--room", "ingestion", "a", "b", "--reason", "tests"]) == 0
+    assert main(["quarantine", "discard", "--room", "ingestion", "a000", "b000", "--reason", "tests"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "a0000000 ingestion: discarded", "b0000000 ingestion: discarded", "2 in all, 2 discarded"]
     assert house.discarded == ["a0000000", "b0000000"]
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    (["discard", "", "--reason", "tests"], "give its first 4 characters"), (["retry", "a"], "give its first 4 characters"),
+    (["discard", "a0000000", "--reason", " "], "say why"),
+])
+def test_an_empty_word_gives_nothing_up(house: House, words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A variable of a shell that was never set is no id, and no reason."""
+    house.held = [quarantined("a0000000")]
+    assert main(["quarantine", *words]) == 1
+    assert says in capsys.readouterr().err
+    assert (house.discarded, house.retried) == ([], [])
+
+
+@pytest.mark.parametrize("since", ["999999d", "2099-01-01", "nonsense", "-3d"])
+def test_a_time_that_nothing_was_said_since_is_wrong_usage(since: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beyond all calendars, yet to come, or no time at all."""
+    with pytest.raises(SystemExit) as wrong:
+        main(["replay", "--since", since])
+    assert wrong.value.code == 2
+    assert "--since" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_a_sentence(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """The bytes stay where they are."""
+    house.held = [quarantined("a0000000")]
+    assert main(["quarantine", "show", "a0000000", "--room", "ingestion", "--payload", "/no/such/folder/file"]) == 1
+    assert "No such file or directory (/no/such/folder/file)" in capsys.readouterr().err
 
 
 def test_backfill_hands_over_what_is_dicom_and_says_what_was_refused(

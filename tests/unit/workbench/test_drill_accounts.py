@@ -226,3 +226,21 @@ def test_no_number_of_a_patient_is_in_what_is_told():
     text = broken(one, replace(books(one), reports=(), listed=frozenset(), objects=frozenset()))
     assert one.story.order.accession not in text
     assert one.story.order.patient.mrn not in text
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"buried": (Buried("publishing", CASE, "prediction-made-case-1-3", "its process died while handling it"),)}, "lies in quarantine"),
+    ({"deliveries": (Delivery("publishing", "p1", "ris", CASE, "priority", "quarantined", 1, "C1"),)}, "its priority for the ris lies in"),
+    ({"said": EVENTS[:-1], "settled": settled(EVENTS[:-1]), "deliveries": (), "changes": ()}, "never placed on the list"),
+])
+def test_what_somebody_would_have_to_repair_is_found_behind_a_report_that_stands(change: dict[str, object], words: str):
+    """The report is there, and yet something of the case was put aside, or a room did nothing."""
+    one = told()
+    assert words in broken(one, replace(books(one), **change))
+
+
+def test_a_good_message_in_quarantine_is_found():
+    """It was answered AA, and nobody took it."""
+    one = told()
+    assert "acknowledged and lies in ingestion's quarantine" in broken(
+        one, replace(books(one), messages=dict.fromkeys(one.messages, "quarantined")))

@@ -44,7 +44,7 @@ def test_the_strikes_are_listed(capsys: pytest.CaptureFixture[str]):
 def test_a_home_that_is_not_empty_is_left_alone(tmp_path, capsys: pytest.CaptureFixture[str]):
     """A drill kills what it finds: it never begins in a home that holds something."""
     (tmp_path / "stack.json").write_text("{}")
-    assert main(["drill", "--home", str(tmp_path)]) == 1
+    assert main(["drill", "--home", str(tmp_path)]) == 78
     assert "not empty" in capsys.readouterr().err
 
 

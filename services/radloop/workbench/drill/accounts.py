@@ -51,7 +51,8 @@ def account(told: Sequence[Told], books: Ledger) -> Account:
     lost = [f"{name}: accepted, and nothing came of it" for name, end in ends.items() if end == "lost"]
     twice = [*_reported_twice(view), *_changed_twice(view)]
     broken = [
-        *lost, *twice, *_refused(told), *_acknowledged(told, view), *_ended(accepted, ends, view), *_heard(books), *_in_order(books),
+        *lost, *twice, *_refused(told), *_acknowledged(told, view), *_ended(accepted, ends, view), *_put_aside(told, view),
+        *_heard(books), *_in_order(books),
         *_completed_once(books), *_raised(accepted, view), *books.waiting,
     ]
     return Account(
@@ -115,6 +116,20 @@ def _acknowledged(told: Sequence[Told], view: _View) -> Iterator[str]:
             yield f"{one.story.name}: {len(gone)} images were acknowledged and are not in ingestion's books"
 
 
+def _put_aside(told: Sequence[Told], view: _View) -> Iterator[str]:
+    """Nothing lies in quarantine but what belongs there: nobody has to repair anything after a kill."""
+    for one in told:
+        kind, case = one.story.kind, view.case(one.story)
+        if kind != "refused" and any(view.books.messages.get(digest) == "quarantined" for digest in one.messages):
+            yield f"{one.story.name}: a message was acknowledged and lies in ingestion's quarantine"
+        if kind not in {"refused", "unreadable"} and case:
+            if case in view.buried:
+                yield f"{one.story.name}, case {case}: something of it lies in quarantine"
+            for delivery in view.deliveries.get(case, ()):
+                if delivery.state == "quarantined":
+                    yield f"{one.story.name}, case {case}: its {delivery.kind} for the {delivery.receiver} lies in quarantine"
+
+
 def _ended(accepted: Sequence[Told], ends: Mapping[str, str], view: _View) -> Iterator[str]:
     """Every study ended in a way that its story allows, its report says what it should, and the reading list has it."""
     for one in accepted:
@@ -126,6 +141,8 @@ def _ended(accepted: Sequence[Told], ends: Mapping[str, str], view: _View) -> It
             continue
         if case not in view.books.listed:
             yield f"{story.name}, case {case}: it is not on the reading list"
+        if story.kind == "ordinary" and not any(said.topic == "case-triaged" for said in view.said.get(case, ())):
+            yield f"{story.name}, case {case}: it was never placed on the list"
         if story.kind != "unreadable" and not _read(case, view):
             yield f"{story.name}, case {case}: the serving version has not read it"
         for report in view.reports.get(case, ()):

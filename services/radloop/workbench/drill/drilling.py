@@ -20,7 +20,7 @@ from radloop.workbench.display import Display
 from radloop.workbench.drill import ledger
 from radloop.workbench.drill.accounts import account
 from radloop.workbench.drill.conductor import Conductor
-from radloop.workbench.drill.report import Drilled, figures, leave, show
+from radloop.workbench.drill.report import Drilled, figures, leave, plain, show
 from radloop.workbench.drill.schedule import BROKER, SHORT, Outages, schedule
 from radloop.workbench.drill.stage import Stage, set_up
 from radloop.workbench.drill.stories import ROUND, Story, stories, story
@@ -53,11 +53,11 @@ def drill(args: argparse.Namespace) -> int:
                 finally:
                     asked.set()
             if args.json:
-                print(json.dumps({"figures": _plain(figures(rounds))}), flush=True)
+                print(json.dumps({"figures": plain(figures(rounds))}), flush=True)
     except RadloopError as wrong:
         teller.leave()
         print(f"radloop: {wrong.reason}", file=sys.stderr)
-        return 1
+        return 78 if isinstance(wrong, Misconfigured) else 1
     except KeyboardInterrupt:
         teller.line("stopped: nothing runs any more")
         return 130
@@ -187,8 +187,3 @@ def _urgent(one: Story) -> Story:
 def _split(address: str) -> tuple[str, int]:
     host, _, port = address.rpartition(":")
     return host, int(port)
-
-
-def _plain(told: dict[str, float | str]) -> dict[str, float | str | None]:
-    """Return figures as JSON has them: there is no number for what never was."""
-    return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in told.items()}

@@ -32,11 +32,14 @@ class Drilled:
         """Say whether every promise was kept and every strike recovered from."""
         recovered = all(one.recovery is not None for one in self.struck)
         clean = not (self.account.broken or self.account.lost or self.account.duplicated)
-        return recovered and clean and self.to_rest is not None and self.account.accepted > 0
+        return bool(self.struck) and recovered and clean and self.to_rest is not None and self.account.accepted > 0
 
 
 def figures(rounds: Sequence[Drilled]) -> dict[str, float | str]:
-    """Return the figures of all rounds together; each round's account is of the whole stack's books, so counts add up."""
+    """Return the figures of all rounds together, without a number where there is none.
+
+    Studies and strikes are counted by round; what was sent twice is told by the whole stack's books, and so by the last account.
+    """
     accounts = [one.account for one in rounds]
     struck = [one for drilled in rounds for one in drilled.struck]
     recoveries = sorted(one.recovery for one in struck if one.recovery is not None)
@@ -48,8 +51,8 @@ def figures(rounds: Sequence[Drilled]) -> dict[str, float | str]:
         "not_recovered": float(sum(one.recovery is None for one in struck)),
         "accepted": float(accepted), "delivered": float(sum(one.delivered for one in accounts)),
         "superseded": float(sum(one.superseded for one in accounts)), "quarantined": float(sum(one.quarantined for one in accounts)),
-        "lost": float(sum(one.lost for one in accounts)), "duplicated": float(sum(one.duplicated for one in accounts)),
-        "resent": float(sum(one.resent for one in accounts)), "taken_again": float(sum(one.taken_again for one in accounts)),
+        "lost": float(sum(one.lost for one in accounts)), "duplicated": float(max((one.duplicated for one in accounts), default=0)),
+        "resent": float(max((one.resent for one in accounts), default=0)), "taken_again": float(sum(one.taken_again for one in accounts)),
         "broken": float(sum(len(one.broken) for one in accounts)),
         "recovery_p50_s": _quantile(recoveries, 0.5), "recovery_p95_s": _quantile(recoveries, 0.95),
         "recovery_max_s": recoveries[-1] if recoveries else math.nan,
@@ -81,6 +84,7 @@ def lines(drilled: Drilled) -> tuple[str, ...]:
     shown = account.broken[:_SHOWN]
     more = len(account.broken) - len(shown)
     return (
+        *(() if drilled.struck else ("NOT KEPT: nothing was struck, so nothing is shown; give it more --seconds",)),
         "",
         f"{len(drilled.struck)} strikes with {kills:.0f} kills in {drilled.streamed:.0f} s; recovery p95 {p95:.1f} s; {rest}",
         (
@@ -96,8 +100,14 @@ def lines(drilled: Drilled) -> tuple[str, ...]:
 def leave(rounds: Sequence[Drilled], home: Path) -> Path:
     """Write everything into the home and return the file."""
     file = home / FILE
-    file.write_text(json.dumps({"figures": figures(rounds), "rounds": [asdict(one) for one in rounds]}, indent=1))
+    told = {"figures": plain(figures(rounds)), "rounds": [asdict(one) for one in rounds]}
+    file.write_text(json.dumps(told, indent=1, allow_nan=False))
     return file
+
+
+def plain(told: dict[str, float | str]) -> dict[str, float | str | None]:
+    """Return figures as JSON has them: there is no number for what never was."""
+    return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in told.items()}
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:
