@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except (OSError, UnicodeError) as wrong:
         where = f" ({wrong.filename})" if isinstance(wrong, OSError) and wrong.filename else ""
-        return _sorry(f"{getattr(wrong, 'strerror', None) or 'an argument is no text'}{where}", 1)
+        return _sorry(f"{getattr(wrong, 'strerror', None) or 'an argument, or a file that it names, is no text'}{where}", 1)
     except KeyboardInterrupt:
         return 130
 

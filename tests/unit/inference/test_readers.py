@@ -140,6 +140,27 @@ def test_what_is_being_read_stays_leased_and_what_is_stuck_does_not() -> None:
     assert queue.renewed == [["reading-1"]]
 
 
+def test_a_reading_that_hangs_is_tried_by_another_reader_of_the_same_process() -> None:
+    """Where there is one instance only, nobody else could say in the end that it was not read."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    queue, seen = Queue(taken()), list[str]()
+    readers: Readers
+
+    def submit(command: Any) -> Outcome:
+        seen.append(command.id)
+        if len(seen) == 1:
+            queue.waiting.append(taken())  # its lease has run out
+            readers._turn()
+            assert len(seen) == 1
+            clock.advance(130)
+            readers._turn()
+        return Outcome(kind="recorded")
+
+    readers = Readers(queue, submit, clock, 1)
+    readers._turn()
+    assert seen == ["reading-1", "reading-1"]
+
+
 def test_a_dependency_that_is_away_is_no_attempt() -> None:
     """The reading goes back, and the reader waits as long as it is told."""
     queue = Queue(taken())

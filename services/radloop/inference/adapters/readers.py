@@ -96,7 +96,7 @@ class Readers:
         with self._taking:  # all are woken at once: nobody may begin what can wait before it is known what cannot
             known = self._caught_up() or self._clock.monotonic() > self._known_by
             hold = _IDLE_S if self._urgent or not known else self._calm_at - self._clock.monotonic()
-            taken = self._queue.take(below if hold <= 0 else URGENT if known else STAT, self._held.keys())
+            taken = self._queue.take(below if hold <= 0 else URGENT if known else STAT, self._being_read())
             if taken is not None:
                 self._held[taken.reading_id] = self._clock.monotonic()
             urgent = taken is not None and taken.rank < URGENT
@@ -116,12 +116,15 @@ class Readers:
 
     def _renew(self) -> float:
         """Keep what is being read from being taken by others, who take it soon after this process died."""
-        begun = self._clock.monotonic() - _LONGEST_S
         with self._taking:
-            held = [reading for reading, since in self._held.items() if since > begun]
+            held = self._being_read()
         if held:
             self._queue.renew(held)
         return LEASE_S / 3
+
+    def _being_read(self) -> list[str]:
+        begun = self._clock.monotonic() - _LONGEST_S
+        return [reading for reading, since in self._held.items() if since > begun]
 
     def _see_through(self, taken: Taken) -> float:
         """Read, and end the reading or put it back; return at once for the next."""

@@ -58,7 +58,7 @@ class Apache:
 
     def kill(self, node: int | None = None) -> None:
         """End one node, or all, as a power cut would."""
-        _run("kill", self.folder, *_named(node))
+        _run("kill", self.folder, *(["--node", str(node)] if node else []))
 
     def start_again(self) -> None:
         """Start what does not run, and wait until it answers."""
@@ -90,13 +90,9 @@ class Apache:
             raise Transient("the cluster does not say who leads") from away
         return int(next(one["leader_id"] for one in described["partitions"] if one["partition_index"] == partition))
 
-    def stop(self, node: int | None = None) -> None:
-        """End one node, or all, in good order."""
-        _run("stop", self.folder, *_named(node))
-
-
-def _named(node: int | None) -> list[str]:
-    return ["--node", str(node)] if node else []
+    def stop(self) -> None:
+        """Stop every node."""
+        _run("stop", self.folder)
 
 
 def _tool() -> Path:

@@ -36,7 +36,7 @@ class Drilled:
 
 
 def figures(rounds: Sequence[Drilled]) -> dict[str, float | str]:
-    """Return the figures of all rounds together, without a number where there is none.
+    """Return the figures of all rounds together.
 
     Studies and strikes are counted by round; what was sent twice is told by the whole stack's books, and so by the last account.
     """
