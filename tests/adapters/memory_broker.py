@@ -67,7 +67,7 @@ class MemoryBroker:
         self._changed_at = clock.monotonic()
         self.taken: list[Record] = []
         self.members: dict[str, MemoryConsumer] = {}
-        self.down, self.cuts, self.refuses = False, 0, 0
+        self.down, self.cuts, self.refuses, self.commits = False, 0, 0, 0
         self._producers = 0
 
     def sync(self) -> None:
@@ -256,6 +256,7 @@ class MemoryConsumer:
         self._broker.look()
         for partition, told in offsets.items():
             self._broker.change().offsets[self._group, partition] = told
+        self._broker.commits += 1
         self._broker.at("after the broker took offsets")
 
     def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:

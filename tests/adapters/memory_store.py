@@ -263,6 +263,11 @@ class MemoryOutbox:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
+    def look(self, bulk_topics: Sequence[str]) -> tuple[bool, bool, bool]:
+        with self._store.connection() as draft:
+            new = [row.message.topic in bulk_topics for row in draft.outbox.values() if row.sent_at is None]
+            return False in new, True in new, any(row.again for row in draft.outbox.values())
+
     def waiting(self, bulk_topics: Sequence[str], *, bulk: bool) -> tuple[Said, ...]:
         with self._store.connection() as draft:
             held = {row.message.key for row in draft.outbox.values() if row.again}

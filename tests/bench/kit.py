@@ -181,6 +181,8 @@ class Bench:
         self._heard[name] = set(self._put)
         # How a process starts is not what is compared: the first second is left out.
         warm = self._first_taken(name, cases, times[0]) + WARM_S
+        if times[-1] < warm + WARM_S:
+            raise SystemExit(f"{len(cases)} events take {name} {times[-1] - warm + WARM_S:.1f} s, too short to measure: raise --events")
         return sum(one > warm for one in times) / (times[-1] - warm)
 
     def _quieten(self, name: str) -> None:

@@ -29,7 +29,8 @@ SAMPLES = (
     Broken(
         "the offset is committed after the transaction", "consumer.py",
         "            if polled:\n                self._settle_all(self._kafka, polled)\n",
-        "            if polled:\n                self._commit(self._kafka, polled)\n"
+        "            if polled:\n                self._note_settled(polled)\n"
+        "                self._commit(self._kafka)\n"
         "                self._settle_all(self._kafka, polled)\n",
         "test_kit_courses.py::test_what_was_not_settled_when_a_process_died_is_heard_by_the_next",
     ),
@@ -151,8 +152,19 @@ SAMPLES = (
     ),
     Broken(
         "what may have ended the process is counted wherever it comes", "consumer.py",
-        "            self._careful_to.setdefault(partition, at + MOST)\n", "",
+        "            self._careful_to[partition] = min(at + MOST, ends[partition])\n",
+        "            self._careful_to.setdefault(partition, 0)\n",
         "test_kit_courses.py::test_it_is_counted_behind_whatever_is_read_again_on_coming_up",
+    ),
+    Broken(
+        "no more is in hand than is counted when a process dies", "consumer.py",
+        "        most = MOST - self._settled_count", "        most = MOST",
+        "test_kit_courses.py::test_no_more_is_in_hand_than_is_counted_when_a_process_dies",
+    ),
+    Broken(
+        "what was settled is committed where nothing more comes", "consumer.py",
+        "if self._settled and (not polled or self._is_due()):", "if self._settled and polled and self._is_due():",
+        "test_kit_courses.py::test_offsets_are_committed_a_while_after_they_are_settled_and_where_nothing_more_comes",
     ),
     Broken(
         "what is parked is overtaken by nothing of its key", "store.py",

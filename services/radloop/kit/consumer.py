@@ -8,6 +8,7 @@ thousand, and stands in front of no STAT.
 """
 
 import logging
+import math
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,6 +38,8 @@ UNHELD_MS, RUNG_MS = 2, 10
 IDLE_S, SOON_S, SOON_LOOKS = 0.5, 0.05, 5
 """How long a look waits for the bell: soon where a member is joining, and some times after it was rung and found nothing yet."""
 COMMIT_MS = 10_000
+COMMIT_AFTER_S = 0.25
+"""What was settled is committed after so long, or once nothing more comes: a commit takes longer than most handlers."""
 IDLE_MS = 10
 BACK = timedelta(seconds=60)
 """How far to read back what one is given: longer than any broker waits with what it keeps, and hearers skip repeats."""
@@ -95,6 +98,8 @@ class Consumer:
         self._more = self._joined = False
         self._soon = 0
         self._join_by = 0.0
+        self._settled: dict[Any, int] = {}
+        self._settled_count, self._commit_by = 0, math.inf
         self._uncommitted_since: float | None = None
         self.worker = Worker("consumer-bulk" if bulk else "consumer", self._turn)
         self._lanes = Lanes(runner, parking, clock, self.worker, bulk=bulk)
@@ -140,8 +145,10 @@ class Consumer:
             self._joined = self._joined or bool(self._kafka.assignment()) or self._clock.monotonic() > self._join_by
             if polled:
                 self._settle_all(self._kafka, polled)
+                self._note_settled(polled)
+            if self._settled and (not polled or self._is_due()):
                 self._heed_the_line()
-                self._commit(self._kafka, polled)
+                self._commit(self._kafka)
             if self._membership.unanswered_s > UNSETTLED_S:
                 raise Transient("the group does not answer: joining it anew")
             self._look_how_far(self._kafka)
@@ -159,12 +166,13 @@ class Consumer:
 
     def _poll(self, kafka: KafkaConsumer) -> dict[Any, list[Any]]:
         """Return what is new, waiting a little for it: at the broker where it holds a fetch, else for the bell."""
+        most = MOST - self._settled_count  # so that what a process may die with lies within MOST of what was committed
         if self._bell is None:
-            return dict(kafka.poll(timeout_ms=HELD_MS, max_records=MOST))
+            return dict(kafka.poll(timeout_ms=HELD_MS, max_records=most))
         # After something there may be more, whose ring was heard with it.
         settling = self._membership.settling
         rung = not self._more and self._bell.wait(SOON_S if self._soon or settling else IDLE_S)
-        polled = dict(kafka.poll(timeout_ms=HELD_MS if settling else RUNG_MS if rung else UNHELD_MS, max_records=MOST))
+        polled = dict(kafka.poll(timeout_ms=HELD_MS if settling else RUNG_MS if rung else UNHELD_MS, max_records=most))
         self._more = bool(polled)
         self._soon = 0 if polled else SOON_LOOKS if rung else max(0, self._soon - 1)
         return polled
@@ -181,9 +189,11 @@ class Consumer:
         if not fresh:
             return polled
         before = {one: int((self._last_commit(kafka, one) - BACK).timestamp() * 1000) for one in fresh}
+        ends = kafka.end_offsets(list(fresh))
         for partition, found in kafka.offsets_for_times(before).items():
             at = polled[partition][0].offset if partition in polled else kafka.position(partition)
-            self._careful_to.setdefault(partition, at + MOST)
+            # What was in hand when a process last died: no more than it could hold, and nothing that came later.
+            self._careful_to[partition] = min(at + MOST, ends[partition])
             if found is not None and found.offset < at:
                 kafka.seek(partition, found.offset)
                 polled = {one: records for one, records in polled.items() if one != partition}
@@ -208,11 +218,21 @@ class Consumer:
         if not behind:
             self._runner.caught_up.set()
 
-    def _commit(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
+    def _note_settled(self, polled: dict[Any, list[Any]]) -> None:
+        if not self._settled:
+            self._commit_by = self._clock.monotonic() + COMMIT_AFTER_S
+        self._settled |= {partition: records[-1].offset + 1 for partition, records in polled.items()}
+        self._settled_count += sum(len(records) for records in polled.values())
+
+    def _is_due(self) -> bool:
+        return self._clock.monotonic() >= self._commit_by or self._settled_count > MOST // 2 or self.worker.stopping
+
+    def _commit(self, kafka: KafkaConsumer) -> None:
         """Commit what was settled, and that alone: partitions may have come and gone meanwhile."""
         held = kafka.assignment()
         at = self._clock.now().isoformat()
-        offsets = {one: OffsetAndMetadata(records[-1].offset + 1, at, -1) for one, records in polled.items() if one in held}
+        offsets = {one: OffsetAndMetadata(offset, at, -1) for one, offset in self._settled.items() if one in held}
+        self._settled, self._settled_count = {}, 0
         try:
             kafka.commit(offsets, timeout_ms=COMMIT_MS)
         except KafkaError as lost:
@@ -232,17 +252,16 @@ class Consumer:
             except KafkaError as lost:
                 log.info("left the group without a word", extra={"reason": type(lost).__name__})
             self._kafka, self._joined, self._uncommitted_since = None, False, None
+            self._settled, self._settled_count = {}, 0
 
     def _settle_all(self, kafka: KafkaConsumer, polled: dict[Any, list[Any]]) -> None:
         """Settle a batch; keep polling (paused) as long as it takes."""
         inputs: list[Arrived] = []
         for partition, records in polled.items():
-            # The records in hand when the process last died begin at the committed offset: count attempts before running them.
-            careful_to = self._careful_to.setdefault(partition, records[0].offset + MOST)
             for record in records:
                 arrived = self._read(record)
                 if arrived is not None:
-                    inputs.append(replace(arrived, careful=record.offset < careful_to))
+                    inputs.append(replace(arrived, careful=record.offset < self._careful_to[partition]))
         self._lanes.settle(inputs, lambda: self._idle(kafka, polled))
         kafka.resume(*kafka.paused())
 

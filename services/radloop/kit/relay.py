@@ -39,9 +39,10 @@ class Relay:
         self._producer: KafkaProducer | None = None
         self._leader, self._line = Leader(store, "relay"), Line(addresses(broker.bootstrap))
         self._outbox = Outbox(store)
-        bulk = [name for name, topic in topics().items() if topic.bulk]
+        self._bulk = [name for name, topic in topics().items() if topic.bulk]
         self._kinds: tuple[Callable[[], Sequence[Said]], ...] = (
-            partial(self._outbox.waiting, bulk, bulk=False), partial(self._outbox.waiting, bulk, bulk=True), self._outbox.to_repeat,
+            partial(self._outbox.waiting, self._bulk, bulk=False), partial(self._outbox.waiting, self._bulk, bulk=True),
+            self._outbox.to_repeat,
         )
         self._was_away = True
         self.worker = Worker("relay", self._turn)
@@ -68,8 +69,8 @@ class Relay:
                 self._send_again()
                 self._was_away = False
             sent = 0
-            for waiting in self._kinds:
-                count = self._send(waiting())
+            for there_is, waiting in zip(self._outbox.look(self._bulk), self._kinds, strict=True):
+                count = self._send(waiting()) if there_is else 0
                 sent += count
                 if count == BATCH:
                     break  # there is more of this kind, which goes before the others

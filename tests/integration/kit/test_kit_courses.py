@@ -4,9 +4,12 @@ Each of them is a promise of relay or consumer that `tests/contract/test_broken_
 `test_kit_model.py` once found broken.
 """
 
+from typing import Any
+
 import pytest
 from examples.echo import SHELF, Rooms
 
+from radloop.kit.consumer import Consumer
 from radloop.kit.runner import ATTEMPTS
 
 CASE = "case-a"
@@ -94,6 +97,7 @@ def test_what_is_committed_at_a_broker_that_lost_its_tail_hides_nothing(rooms: R
     rooms.pass_time(120)  # what is sent again is what was lost, and that alone
     say(rooms, "lost", 1, lost)
     hear(rooms, "lose", where="before the broker takes offsets")
+    assert rooms.fate.struck["lose"] == 1
     assert rooms.book(lost) == ("early-1", "lost-2")
     say(rooms, "other", 1, other)
     assert end_well(rooms, other) == ("other-1",)
@@ -109,6 +113,7 @@ def test_it_hides_nothing_from_a_consumer_that_was_killed_before_its_next_look(r
     rooms.pass_time(120)
     say(rooms, "lost", 1, lost)
     hear(rooms, "lose", where="before the broker takes offsets")
+    assert rooms.fate.struck["lose"] == 1
     rooms.hearer.restart()
     say(rooms, "other", 1, other)
     send(rooms)
@@ -149,3 +154,55 @@ def test_it_is_counted_behind_whatever_is_read_again_on_coming_up(rooms: Rooms, 
     for _ in range(6 * (ATTEMPTS + 2)):
         hear(rooms)
     assert [(route, name) for route, name, _ in rooms.quarantined()] == [("hear", "a-6")]
+
+
+def test_what_came_after_a_process_did_is_not_counted_beforehand(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process can have died of it before: two commits are spared an event."""
+    say(rooms, "before")
+    hear(rooms)
+    say(rooms, "after")
+    counted: list[Any] = []
+    monkeypatch.setattr(rooms.hearer.store, "attempt", lambda *named: counted.append(named) or 1)
+    monkeypatch.setattr(rooms.hearer.store, "attempt_first", lambda units: counted.append(units) or True)
+    assert end_well(rooms) == ("before-1", "after-2")
+    assert not counted
+
+
+def test_offsets_are_committed_a_while_after_they_are_settled_and_where_nothing_more_comes(rooms: Rooms) -> None:
+    """Of what comes close upon each other only the last; a process that is killed meanwhile hears the rest again, without effect."""
+    hear(rooms)
+    for number in range(20):
+        say(rooms, f"n{number}")
+        hear(rooms)
+        rooms.pass_time(0.1)
+    assert 5 <= rooms.broker.commits <= 8
+    hear(rooms)
+    ends = {partition: end for partition, end in rooms.broker.kept.ends.items() if partition.topic == "order-recorded"}
+    assert {partition: rooms.broker.kept.heard_to(rooms.hearer.store.room, partition) for partition in ends} == ends
+    committed = rooms.broker.commits
+    hear(rooms)
+    assert rooms.broker.commits == committed
+    say(rooms, "last")
+    hear(rooms)
+    rooms.hearer.restart()
+    assert end_well(rooms) == (*(f"n{number}-{number + 1}" for number in range(20)), "last-21")
+
+
+def test_no_more_is_in_hand_than_is_counted_when_a_process_dies(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much waits: what was taken lies within so many records of what was committed."""
+    monkeypatch.setattr("radloop.kit.consumer.MOST", 4)
+    hear(rooms)
+    ahead = []
+    settle = Consumer._settle_all
+
+    def note(self: Consumer, kafka: Any, polled: Any) -> None:
+        kept, group = rooms.broker.kept, rooms.hearer.store.room
+        ahead.append(max(records[-1].offset + 1 - kept.heard_to(group, one) for one, records in polled.items()))
+        settle(self, kafka, polled)
+
+    monkeypatch.setattr(Consumer, "_settle_all", note)
+    for count in (1, 9, 3, 1):
+        say(rooms, f"n{count}-{len(ahead)}", count)
+        hear(rooms)
+    assert len(end_well(rooms)) == 14
+    assert max(ahead) == 4
