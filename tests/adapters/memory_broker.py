@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from kafka import TopicPartition
-from kafka.errors import CommitFailedError, OutOfOrderSequenceNumberError
+from kafka.errors import CommitFailedError, OutOfOrderSequenceNumberError, RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata, OffsetAndTimestamp
 
 from radloop.kit.clock import ManualClock
@@ -68,6 +68,8 @@ class MemoryBroker:
         self.taken: list[Record] = []
         self.members: dict[str, MemoryConsumer] = {}
         self.down, self.cuts, self.refuses, self.commits = False, 0, 0, 0
+        self.joining = False
+        """Whether a group shares its partitions out anew and this member keeps its own: kafka-python polls and commits nothing then."""
         self._producers = 0
 
     def sync(self) -> None:
@@ -222,6 +224,9 @@ class MemoryConsumer:
         except Transient:  # kafka-python waits, and says nothing
             self._broker.clock.advance(timeout_ms / 1000)
             return {}
+        if self._broker.joining:
+            self._broker.clock.advance(timeout_ms / 1000)
+            return {}
         found: dict[TopicPartition, list[Record]] = {}
         for partition in sorted(self.assignment() - self._paused):
             start = self.position(partition)
@@ -253,6 +258,8 @@ class MemoryConsumer:
         self._broker.at("before the broker takes offsets")
         if self._broker.down or self._broker.members.get(self._group) is not self:
             raise CommitFailedError
+        if self._broker.joining:
+            raise RebalanceInProgressError
         self._broker.look()
         for partition, told in offsets.items():
             self._broker.change().offsets[self._group, partition] = told

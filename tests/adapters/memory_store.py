@@ -263,10 +263,10 @@ class MemoryOutbox:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    def look(self, bulk_topics: Sequence[str]) -> tuple[bool, bool, bool]:
+    def look(self, bulk_topics: Sequence[str]) -> tuple[bool, bool]:
         with self._store.connection() as draft:
-            new = [row.message.topic in bulk_topics for row in draft.outbox.values() if row.sent_at is None]
-            return False in new, True in new, any(row.again for row in draft.outbox.values())
+            rows = draft.outbox.values()
+            return any(row.sent_at is None and row.message.topic in bulk_topics for row in rows), any(row.again for row in rows)
 
     def waiting(self, bulk_topics: Sequence[str], *, bulk: bool) -> tuple[Said, ...]:
         with self._store.connection() as draft:

@@ -115,6 +115,8 @@ class Consumer:
         """Settle the inputs in hand and leave; what else was polled is read again, by whoever comes next."""
         self.worker.stop(timeout=15)
         self._lanes.stop()
+        if self._kafka is not None and self._settled:
+            self._commit(self._kafka)
         self._close()
         self._line.close()
         if self._bell:
@@ -141,6 +143,8 @@ class Consumer:
             polled = self._poll(self._kafka)
             self._heed_the_line()  # what a broker that lost something now has at our offsets may come before what is sent again
             polled = self._go_back(self._kafka, polled)
+            if self.worker.stopping:
+                polled = {}  # read again by whoever comes next
             # A member without partitions (more members than partitions) counts as joined after a while.
             self._joined = self._joined or bool(self._kafka.assignment()) or self._clock.monotonic() > self._join_by
             if polled:
@@ -166,7 +170,8 @@ class Consumer:
 
     def _poll(self, kafka: KafkaConsumer) -> dict[Any, list[Any]]:
         """Return what is new, waiting a little for it: at the broker where it holds a fetch, else for the bell."""
-        most = MOST - self._settled_count  # so that what a process may die with lies within MOST of what was committed
+        # What a process may die with lies within MOST of what was committed, unless the group takes no offsets for a while.
+        most = max(1, MOST - self._settled_count)
         if self._bell is None:
             return dict(kafka.poll(timeout_ms=HELD_MS, max_records=most))
         # After something there may be more, whose ring was heard with it.
@@ -225,25 +230,29 @@ class Consumer:
         self._settled_count += sum(len(records) for records in polled.values())
 
     def _is_due(self) -> bool:
-        return self._clock.monotonic() >= self._commit_by or self._settled_count > MOST // 2 or self.worker.stopping
+        return self._clock.monotonic() >= self._commit_by or self._settled_count > MOST // 2
 
     def _commit(self, kafka: KafkaConsumer) -> None:
-        """Commit what was settled, and that alone: partitions may have come and gone meanwhile."""
+        """Commit what was settled, and that alone: partitions may have come and gone meanwhile.
+
+        What the group does not take now, as it is just sharing its partitions out, is committed at the next look: a partition that is kept
+        goes on where it was, and nothing else would tell that it was settled so far.
+        """
         held = kafka.assignment()
         at = self._clock.now().isoformat()
         offsets = {one: OffsetAndMetadata(offset, at, -1) for one, offset in self._settled.items() if one in held}
-        self._settled, self._settled_count = {}, 0
+        self._settled = {one: offset for one, offset in self._settled.items() if one in held}
         try:
             kafka.commit(offsets, timeout_ms=COMMIT_MS)
         except KafkaError as lost:
-            # The group was rebalanced meanwhile: whoever has the partition now gets these records again, and skips them.
-            log.info("offsets not committed, expecting the records again", extra={"reason": type(lost).__name__})
+            log.info("offsets not committed yet", extra={"reason": type(lost).__name__})
             now = self._clock.monotonic()
             self._uncommitted_since = now if self._uncommitted_since is None else self._uncommitted_since
             if now - self._uncommitted_since > UNCOMMITTED_S:
                 raise Transient("the group takes no offsets: joining it anew") from lost
         else:
             self._uncommitted_since = None
+            self._settled, self._settled_count = {}, 0
 
     def _close(self) -> None:
         if self._kafka is not None:

@@ -34,15 +34,14 @@ class Outbox:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def look(self, bulk_topics: Sequence[str]) -> tuple[bool, bool, bool]:
-        """Say whether there may be something of each kind: new, new on bulk topics, to be repeated."""
+    def look(self, bulk_topics: Sequence[str]) -> tuple[bool, bool]:
+        """Say whether there is something new on bulk topics, and something to be sent again."""
         with self._store.connection() as connection:
-            live, bulk, again = connection.execute(
-                "select exists (select from outbox where sent_at is null and topic <> all(%(bulk)s)),"
-                " exists (select from outbox where sent_at is null and topic = any(%(bulk)s)), exists (select from outbox where again)",
-                {"bulk": list(bulk_topics)},
-            ).fetchone() or (False, False, False)
-        return live, bulk, again
+            bulk, again = connection.execute(
+                "select exists (select from outbox where sent_at is null and topic = any(%s)), exists (select from outbox where again)",
+                (list(bulk_topics),),
+            ).fetchone() or (False, False)
+        return bulk, again
 
     def waiting(self, bulk_topics: Sequence[str], *, bulk: bool) -> tuple[Said, ...]:
         """Return what was never sent, oldest first: bulk topics' events or all others', none whose key has something to be sent again.

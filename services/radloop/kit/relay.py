@@ -6,8 +6,7 @@ new. Hearers recognise a repeat by its id.
 
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
@@ -40,10 +39,6 @@ class Relay:
         self._leader, self._line = Leader(store, "relay"), Line(addresses(broker.bootstrap))
         self._outbox = Outbox(store)
         self._bulk = [name for name, topic in topics().items() if topic.bulk]
-        self._kinds: tuple[Callable[[], Sequence[Said]], ...] = (
-            partial(self._outbox.waiting, self._bulk, bulk=False), partial(self._outbox.waiting, self._bulk, bulk=True),
-            self._outbox.to_repeat,
-        )
         self._was_away = True
         self.worker = Worker("relay", self._turn)
 
@@ -68,12 +63,11 @@ class Relay:
                 self._broker.ensure_topics()
                 self._send_again()
                 self._was_away = False
-            sent = 0
-            for there_is, waiting in zip(self._outbox.look(self._bulk), self._kinds, strict=True):
-                count = self._send(waiting()) if there_is else 0
-                sent += count
-                if count == BATCH:
-                    break  # there is more of this kind, which goes before the others
+            sent = self._send(self._outbox.waiting(self._bulk, bulk=False))
+            if sent < BATCH:  # else there is more of it, which goes before all others
+                bulk, again = self._outbox.look(self._bulk)
+                sent += self._send(self._outbox.waiting(self._bulk, bulk=True)) if bulk else 0
+                sent += self._send(self._outbox.to_repeat()) if again else 0
             return 0.0 if sent else IDLE_S
         except Transient:
             self._broker_lost()

@@ -7,6 +7,7 @@ Each of them is a promise of relay or consumer that `tests/contract/test_broken_
 from typing import Any
 
 import pytest
+from adapters.memory_broker import MemoryConsumer
 from examples.echo import SHELF, Rooms
 
 from radloop.kit.consumer import Consumer
@@ -38,6 +39,13 @@ def send(rooms: Rooms, kind: str = "", after: int = 0) -> None:
 def hear(rooms: Rooms, kind: str = "", after: int = 0, where: str = "") -> None:
     """Let the hearer's consumer take its turn, and something befall it."""
     rooms.hearer.turn(rooms.hearer.consumer._turn, kind, after, where)
+
+
+def lag(rooms: Rooms) -> int:
+    """Return how many events the hearer would be given if it began now."""
+    kept = rooms.broker.kept
+    ends = {one: end for one, end in kept.ends.items() if one.topic == "order-recorded"}
+    return sum(end - kept.heard_to(rooms.hearer.store.room, one) for one, end in ends.items())
 
 
 def end_well(rooms: Rooms, case: str = CASE) -> tuple[str, ...]:
@@ -171,21 +179,20 @@ def test_what_came_after_a_process_did_is_not_counted_beforehand(rooms: Rooms, m
 def test_offsets_are_committed_a_while_after_they_are_settled_and_where_nothing_more_comes(rooms: Rooms) -> None:
     """Of what comes close upon each other only the last; a process that is killed meanwhile hears the rest again, without effect."""
     hear(rooms)
-    for number in range(20):
+    for number in range(22):
         say(rooms, f"n{number}")
         hear(rooms)
         rooms.pass_time(0.1)
     assert 5 <= rooms.broker.commits <= 8
     hear(rooms)
-    ends = {partition: end for partition, end in rooms.broker.kept.ends.items() if partition.topic == "order-recorded"}
-    assert {partition: rooms.broker.kept.heard_to(rooms.hearer.store.room, partition) for partition in ends} == ends
+    assert lag(rooms) == 0
     committed = rooms.broker.commits
     hear(rooms)
     assert rooms.broker.commits == committed
     say(rooms, "last")
     hear(rooms)
     rooms.hearer.restart()
-    assert end_well(rooms) == (*(f"n{number}-{number + 1}" for number in range(20)), "last-21")
+    assert end_well(rooms) == (*(f"n{number}-{number + 1}" for number in range(22)), "last-23")
 
 
 def test_no_more_is_in_hand_than_is_counted_when_a_process_dies(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,3 +213,39 @@ def test_no_more_is_in_hand_than_is_counted_when_a_process_dies(rooms: Rooms, mo
         hear(rooms)
     assert len(end_well(rooms)) == 14
     assert max(ahead) == 4
+
+
+def test_what_the_group_did_not_take_is_committed_when_it_has_settled(rooms: Rooms) -> None:
+    """Another member joins while an offset waits: the partition stays where it was, and nobody else would tell how far it was heard."""
+    hear(rooms)
+    say(rooms, "a")
+    hear(rooms)
+    rooms.broker.joining = True
+    hear(rooms)
+    rooms.broker.joining = False
+    hear(rooms)
+    assert lag(rooms) == 0
+
+
+def test_a_consumer_that_is_asked_to_stop_leaves_nothing_settled_uncommitted(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked between two looks, or while it waits in one: what it had settled is committed, what came then is left to the next."""
+    hear(rooms)
+    say(rooms, "a")
+    hear(rooms)
+    rooms.hearer.consumer.stop()
+    assert lag(rooms) == 0
+    rooms.hearer.restart()
+    hear(rooms)
+    say(rooms, "b")
+    hear(rooms)
+    say(rooms, "c")
+    poll = MemoryConsumer.poll
+
+    def poll_until_asked(self: MemoryConsumer, timeout_ms: int, max_records: int) -> Any:
+        rooms.hearer.consumer.worker.ask_to_stop()
+        return poll(self, timeout_ms, max_records)
+
+    monkeypatch.setattr(MemoryConsumer, "poll", poll_until_asked)
+    hear(rooms)
+    rooms.hearer.consumer.stop()
+    assert (rooms.book(CASE), lag(rooms)) == (("a-1", "b-2"), 1)

@@ -140,8 +140,8 @@ def test_what_is_being_read_stays_leased_and_what_is_stuck_does_not() -> None:
     assert queue.renewed == [["reading-1"]]
 
 
-def test_a_reading_that_hangs_is_tried_by_another_reader_of_the_same_process() -> None:
-    """Where there is one instance only, nobody else could say in the end that it was not read."""
+def test_a_reading_that_hangs_is_given_up_by_another_reader_of_the_same_process() -> None:
+    """Where there is one instance only, nobody else could say that it was not read; tried again, it would hold the next reader too."""
     clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
     queue, seen = Queue(taken()), list[str]()
     readers: Readers
@@ -158,7 +158,8 @@ def test_a_reading_that_hangs_is_tried_by_another_reader_of_the_same_process() -
 
     readers = Readers(queue, submit, clock, 1)
     readers._turn()
-    assert seen == ["reading-1", "reading-1"]
+    assert seen == ["reading-1", "reading-1/abandoned"]
+    assert [outcome for _, outcome in queue.ended] == ["abandoned", "recorded"]
 
 
 def test_a_dependency_that_is_away_is_no_attempt() -> None:

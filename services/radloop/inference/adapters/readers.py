@@ -30,7 +30,7 @@ _LONGEST_DELAY_S = 10.0
 _CATCH_UP_S = 60.0
 """So long a room that has come up reads only STATs, where it cannot hear what else waits."""
 _LONGEST_S = 120.0
-"""A reader that is at one reading for longer is stuck: it renews its lease no more, and another tries."""
+"""A reader that is at one reading for longer is stuck: its lease is renewed no more. Another process tries; this one gives it up."""
 _MOMENT_S = 0.5
 """After an urgent reading its case is placed, published and listed, by rooms that may be on this very machine."""
 
@@ -97,17 +97,19 @@ class Readers:
             known = self._caught_up() or self._clock.monotonic() > self._known_by
             hold = _IDLE_S if self._urgent or not known else self._calm_at - self._clock.monotonic()
             taken = self._queue.take(below if hold <= 0 else URGENT if known else STAT, self._being_read())
-            if taken is not None:
+            hangs = taken is not None and taken.reading_id in self._held
+            if taken is not None and not hangs:
                 self._held[taken.reading_id] = self._clock.monotonic()
             urgent = taken is not None and taken.rank < URGENT
             self._urgent += urgent
         if taken is None:
             return min(_IDLE_S, hold) if hold > 0 else _IDLE_S
         try:
-            return self._see_through(taken)
+            return self._see_through(taken, hangs=hangs)
         finally:
             with self._taking:
-                self._held.pop(taken.reading_id, None)
+                if not hangs:
+                    self._held.pop(taken.reading_id, None)
                 if urgent:
                     self._urgent -= 1
                     self._calm_at = self._clock.monotonic() + _MOMENT_S
@@ -126,12 +128,12 @@ class Readers:
         begun = self._clock.monotonic() - _LONGEST_S
         return [reading for reading, since in self._held.items() if since > begun]
 
-    def _see_through(self, taken: Taken) -> float:
+    def _see_through(self, taken: Taken, *, hangs: bool) -> float:
         """Read, and end the reading or put it back; return at once for the next."""
         started = self._clock.monotonic()
         with telemetry.span("reading", taken.trace, role=taken.role, reading_class=CLASSES[taken.rank]):
             try:
-                outcome = self._read(taken)
+                outcome = self._read(taken, hangs=hangs)
             except Parked:
                 self._queue.give_back(taken, back_off(taken.delays))
                 return 0.0
@@ -143,8 +145,10 @@ class Readers:
         telemetry.observe("radloop_reading_seconds", self._clock.monotonic() - started, reading_class=CLASSES[taken.rank])
         return 0.0
 
-    def _read(self, taken: Taken) -> str:
+    def _read(self, taken: Taken, *, hangs: bool) -> str:
         """Return how the reading ended."""
+        if hangs:  # one reader is stuck with it: a second would leave none for all the others
+            return self._abandon(taken, f"a reader was at it for more than {_LONGEST_S:.0f} s")
         if taken.takes > _TAKES:
             return self._abandon(taken, "its process died while reading it, again and again")
         outcome = self._submit(ReadStudy(
