@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from radloop.workbench.drill.accounts import account
-from radloop.workbench.drill.books import Buried, Change, Delivery, Ledger, Report, Said, Settled
+from radloop.workbench.drill.books import Buried, Change, Delivery, Ledger, Listed, Report, Said, Settled
 from radloop.workbench.drill.stories import Kind, Message, story
 from radloop.workbench.drill.stream import Told
 from radloop.workbench.hospital.orders import book
@@ -21,6 +21,10 @@ ROUTES = {
     "order-recorded": "take_order", "study-completed": "take_study", "prediction-made": "take_prediction", "case-triaged": "take_place",
 }
 CASE = "case-1"
+LISTED = Listed("waiting", "routine", "Ann", 1)
+REPORT = Delivery("publishing", "r1", "ehr", CASE, "report", "delivered", 1, "")
+LIFT = Delivery("publishing", "p1", "ris", CASE, "priority", "delivered", 1, "C1")
+EARLY, LATE = "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"
 
 
 def told(kind: Kind = "ordinary", number: int = 1) -> Told:
@@ -41,7 +45,7 @@ def said(room: str, topic: str, number: int, key: str = CASE, **facts: str | int
 
 EVENTS = (
     said("ingestion", "order-recorded", 1), said("ingestion", "study-completed", 2, revision=1, images=1),
-    said("inference", "prediction-made", 3, revision=1, stage="production"),
+    said("inference", "prediction-made", 3, revision=1, stage="production", version=2),
     said("triage", "case-triaged", 4, lifted=True, code="A", revision=1),
 )
 
@@ -56,11 +60,9 @@ def settled(events: tuple[Said, ...]) -> tuple[Settled, ...]:
 
 def books(one: Told, events: tuple[Said, ...] = EVENTS) -> Ledger:
     """Books that agree with one delivered and lifted study."""
-    delivered = Delivery("publishing", "r1", "ehr", CASE, "report", "delivered", 1, "")
-    lifted = Delivery("publishing", "p1", "ris", CASE, "priority", "delivered", 1, "C1")
     return Ledger(
         cases={one.story.order.study_uid: CASE}, messages=dict.fromkeys(one.messages, "recorded"), objects=frozenset(one.images),
-        said=events, settled=settled(events), deliveries=(delivered, lifted), buried=(), listed=frozenset({CASE}), waiting=(),
+        said=events, settled=settled(events), deliveries=(REPORT, LIFT), buried=(), listed={CASE: LISTED}, waiting=(),
         reports=(Report(CASE, "R", "partial", 1),), changes=(Change("C1", one.story.order.placer, "A", "XR"),), repeats=0, hears=HEARS,
     )
 
@@ -83,12 +85,15 @@ def test_accepted_is_the_sum_of_its_three_ends():
     one, signed, refused = told(), told("signed-early", 2), told("refused", 3)
     base = books(one)
     overtaken = Delivery("publishing", "r2", "ehr", "case-2", "report", "superseded", 1, "")
+    theirs = (
+        said("ingestion", "study-completed", 8, "case-2", revision=1, images=1),
+        said("inference", "prediction-made", 9, "case-2", revision=1, stage="production", version=2),
+    )
     ledger = replace(
         base, cases={**base.cases, signed.story.order.study_uid: "case-2"}, objects=base.objects | signed.images,
         messages=base.messages | dict.fromkeys(signed.messages, "recorded") | dict.fromkeys(refused.messages, "quarantined"),
-        deliveries=(*base.deliveries, overtaken), listed=base.listed | {"case-2"},
-        said=(*base.said, said("inference", "prediction-made", 9, "case-2", revision=1, stage="production")),
-        settled=(*base.settled, *settled((said("inference", "prediction-made", 9, "case-2"),))),
+        deliveries=(*base.deliveries, overtaken), listed={**base.listed, "case-2": replace(LISTED, standing="signed", place=0)},
+        said=(*base.said, *theirs), settled=(*base.settled, *settled(theirs)),
     )
     found = account([one, signed, refused], ledger)
     assert found.broken == ()
@@ -172,15 +177,13 @@ def test_a_timer_that_fired_twice_is_found(second: dict[str, int]):
 
 def test_a_study_whose_images_came_late_completes_again():
     """A second revision with more images is as promised."""
-    one = told()
-    late = books(one, (*EVENTS, said("ingestion", "study-completed", 6, revision=2, images=2)))
-    assert broken(one, late) == ""
+    assert broken(told("two-images"), books(told("two-images"), (*EVENTS, *AGAIN))) == ""
 
 
 @pytest.mark.parametrize(("change", "words"), [
     ({"messages": {}}, "1 messages were acknowledged and are not in ingestion's books"),
     ({"objects": frozenset()}, "1 images were acknowledged and are not in ingestion's books"),
-    ({"listed": frozenset()}, "it is not on the reading list"),
+    ({"listed": {}}, "it is not on the reading list"),
     ({"waiting": ("triage: 2 events are not sent",)}, "triage: 2 events are not sent"),
     ({"changes": ()}, "is delivered, and the RIS never heard it"),
     ({"reports": (Report(CASE, "R", "entered-in-error", 1),)}, "its report stands as entered-in-error"),
@@ -223,13 +226,14 @@ def test_a_message_that_was_refused_against_its_story_is_found():
 def test_no_number_of_a_patient_is_in_what_is_told():
     """Cases are named by their ids: neither an accession number nor a record number is PHI that a report may show."""
     one = told()
-    text = broken(one, replace(books(one), reports=(), listed=frozenset(), objects=frozenset()))
+    text = broken(one, replace(books(one), reports=(), listed={}, objects=frozenset()))
     assert one.story.order.accession not in text
     assert one.story.order.patient.mrn not in text
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"buried": (Buried("publishing", CASE, "prediction-made-case-1-3", "its process died while handling it"),)}, "lies in quarantine"),
+    ({"buried": (Buried("publishing", CASE, "prediction-made-case-1-3", "its process died"),)}, "lies in publishing's quarantine"),
+    ({"buried": (Buried("ingestion", "a-study", "quiet|1", "KeyError in complete"),)}, "a-study: quiet|1 lies in ingestion's quarantine"),
     ({"deliveries": (Delivery("publishing", "p1", "ris", CASE, "priority", "quarantined", 1, "C1"),)}, "its priority for the ris lies in"),
     ({"said": EVENTS[:-1], "settled": settled(EVENTS[:-1]), "deliveries": (), "changes": ()}, "never placed on the list"),
 ])
@@ -242,5 +246,90 @@ def test_what_somebody_would_have_to_repair_is_found_behind_a_report_that_stands
 def test_a_good_message_in_quarantine_is_found():
     """It was answered AA, and nobody took it."""
     one = told()
-    assert "acknowledged and lies in ingestion's quarantine" in broken(
-        one, replace(books(one), messages=dict.fromkeys(one.messages, "quarantined")))
+    buried = (Buried("ingestion", "", "in-1", "KeyError in take_message", *one.messages),)
+    assert "in-1 lies in ingestion's quarantine" in broken(one, replace(books(one), buried=buried))
+
+
+def test_what_belongs_into_quarantine_stays_there_through_later_rounds():
+    """A refused message and an image that nobody can read, told in this round or an earlier one, are no broken promise."""
+    one, refused, unreadable = told(), told("refused", 2), told("unreadable", 3)
+    base = books(one)
+    theirs = (said("ingestion", "study-completed", 8, "case-3", revision=1, images=1),)
+    ledger = replace(
+        base, cases={**base.cases, unreadable.story.order.study_uid: "case-3"}, objects=base.objects | unreadable.images,
+        messages=base.messages | dict.fromkeys(unreadable.messages, "recorded") | dict.fromkeys(refused.messages, "quarantined"),
+        listed={**base.listed, "case-3": replace(LISTED, place=0)}, said=(*base.said, *theirs), settled=(*base.settled, *settled(theirs)),
+        buried=(Buried("ingestion", "", "in-2", "not this site's", *refused.messages), Buried("inference", "case-3", "r3", "(7FE0,0010)")),
+    )
+    found = account([one], ledger, [refused, unreadable])
+    assert found.broken == ()
+    assert (found.accepted, found.delivered, found.quarantined) == (1, 1, 0)
+    assert account([one, refused, unreadable], ledger).quarantined == 2
+    assert "in-2 lies in" in broken(one, ledger)
+
+
+@pytest.mark.parametrize(("kind", "listed", "words"), [
+    ("changed", LISTED, "has its order as routine, not asap"),
+    ("renamed", LISTED, "has its patient under the earlier name"),
+    ("signed-early", LISTED, "has it as waiting, not signed"),
+    ("signed-late", LISTED, "has it as waiting, not signed"),
+    ("cancelled-late", LISTED, "has it as waiting, not cancelled"),
+    ("ordinary", replace(LISTED, place=2), "its place on the reading list is number 2, not triage's last"),
+    ("ordinary", replace(LISTED, priority="stat"), "has its order as stat, not routine"),
+])
+def test_a_message_that_was_acknowledged_and_changed_nothing_is_found(kind: Kind, listed: Listed, words: str):
+    """A change, an update and a signature must be seen where people look, and a place must be triage's last."""
+    one = told(kind)
+    assert words in broken(one, replace(books(one), listed={CASE: listed}))
+
+
+AGAIN = (
+    said("ingestion", "study-completed", 6, revision=2, images=2),
+    said("inference", "prediction-made", 7, revision=2, stage="production", version=2),
+)
+
+
+@pytest.mark.parametrize(("events", "words"), [
+    (EVENTS, "never complete with its 2 images"),
+    ((*EVENTS, AGAIN[0]), "its last revision was not read"),
+    ((*EVENTS, *AGAIN, replace(AGAIN[1], number=8, event_id="again")), "one version read one revision more than once"),
+    ((*EVENTS, *AGAIN, said("triage", "case-triaged", 8, lifted=True, code="A", revision=1)), "placed as revisions [1, 1]"),
+    ((*EVENTS, *AGAIN, said("triage", "case-triaged", 8, lifted=True, code="A", revision=3)), "placed as revisions [1, 3]"),
+])
+def test_a_second_image_must_be_completed_and_read_once(events: tuple[Said, ...], words: str):
+    """Its report stands by the first image already, and that is not enough; nor may anything be said twice."""
+    one = told("two-images")
+    assert words in broken(one, books(one, events))
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    ({"changes": (Change("C1", "P0000001", "S", "XR"),)}, "the RIS has it as S, triage as A"),
+    ({"changes": (Change("C1", "P0000001", "A", "AR"),)}, "the RIS answered C1 with AR"),
+    ({"changes": (Change("C1", "P0000001", "A", "XR", changed=True),)}, "heard C1 again with other bytes"),
+    ({"said": (*EVENTS[:-1], replace(EVENTS[-1], facts={"lifted": False, "revision": 1}))}, "left it, and the RIS made 1 changes"),
+    ({"deliveries": (REPORT, replace(LIFT, case="case-2"))}, "by C1, which is of another case"),
+    (
+        {
+            "deliveries": (REPORT, replace(LIFT, key="p2", control="C2"), LIFT),
+            "changes": (Change("C1", "P0000001", "A", "XR"), Change("C2", "P0000001", "R", "XR")),
+        },
+        "not the order they were said in",
+    ),
+])
+def test_a_change_that_is_not_what_was_said_is_found(change: dict[str, object], words: str):
+    """Priority, order, case, answer and bytes of what the RIS heard are those that publishing and triage said."""
+    one = told()
+    order = replace(one.story.order, placer="P0000001")
+    one.story = replace(one.story, order=order)
+    assert words in broken(one, replace(books(one), **change))
+
+
+@pytest.mark.parametrize(("report", "words"), [
+    (Report(CASE, "R", "partial", 1, EARLY), "1 versions, and 2 were sent"),
+    (Report(CASE, "R", "partial", 2, EARLY), "is not the one that was sent last"),
+])
+def test_a_correction_that_the_ehr_does_not_show_is_found(report: Report, words: str):
+    """Delivered by our own word, and not there; or there, and overtaken by an older one."""
+    one = told()
+    sent = (replace(REPORT, issued=EARLY), replace(REPORT, key="r2", kind="correction", issued=LATE))
+    assert words in broken(one, replace(books(one), deliveries=(*sent, LIFT), reports=(report,)))

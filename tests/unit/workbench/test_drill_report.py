@@ -16,9 +16,11 @@ def test_a_drill_that_struck_nothing_shows_nothing() -> None:
     """Everything went well, for nothing went on."""
     assert GOOD.holds
     assert "every promise was kept" in lines(GOOD)
-    idle = replace(GOOD, struck=())
-    assert not idle.holds
-    assert "nothing was struck" in " ".join(lines(idle))
+    missed = replace(GOOD.struck[0], kills=0, note="it did not run", met=False)
+    for idle in (replace(GOOD, struck=()), replace(GOOD, struck=(missed,))):
+        assert not idle.holds
+        assert "nothing was struck" in " ".join(lines(idle))
+    assert replace(GOOD, struck=(*GOOD.struck, missed)).holds
 
 
 def test_what_never_was_is_no_number(tmp_path: Path) -> None:

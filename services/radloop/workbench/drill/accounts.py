@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TypeVar
 
 from radloop.workbench.drill.books import Ledger, Said
-from radloop.workbench.drill.stories import Message, Story
+from radloop.workbench.drill.stories import Image, Kind, Message, Story
 from radloop.workbench.drill.stream import Told
 
 K = TypeVar("K")
@@ -22,8 +22,13 @@ V = TypeVar("V")
 _SERVING = frozenset({"canary", "production"})
 _REPORTS = frozenset({"report", "correction"})
 _WITHDRAWN = "entered-in-error"
+_SHOWN = 120
 _PLAIN = frozenset({"ordinary", "image-first", "two-images", "renamed"})
 """Stories in which nothing takes a lift back or overtakes it."""
+_UNREAD = frozenset({"refused", "unreadable"})
+"""Stories of which something belongs into quarantine."""
+_STANDING: Mapping[Kind, str] = {"cancelled-late": "cancelled", "signed-early": "signed", "signed-late": "signed"}
+_PRIORITY = {"R": "routine", "A": "asap", "S": "stat"}
 
 
 @dataclass(frozen=True)
@@ -42,24 +47,25 @@ class Account:
     ends: Mapping[str, str] = field(default_factory=dict)
 
 
-def account(told: Sequence[Told], books: Ledger) -> Account:
-    """Hold the hospital's memory against the books."""
+def account(told: Sequence[Told], books: Ledger, earlier: Sequence[Told] = ()) -> Account:
+    """Hold the hospital's memory against the books; what was told in earlier rounds must hold still, and is not counted again."""
     view = _View(books)
-    accepted = [one for one in told if one.whole]
+    accepted = [one for one in (*earlier, *told) if one.whole]
     ends = {one.story.name: _end(one.story, view) for one in accepted}
-    count = Counter(ends.values())
+    now = {one.story.name for one in told if one.whole}
+    count = Counter(end for name, end in ends.items() if name in now)
     lost = [f"{name}: accepted, and nothing came of it" for name, end in ends.items() if end == "lost"]
     twice = [*_reported_twice(view), *_changed_twice(view)]
+    everyone = (*earlier, *told)
     broken = [
-        *lost, *twice, *_refused(told), *_acknowledged(told, view), *_ended(accepted, ends, view), *_put_aside(told, view),
-        *_heard(books), *_in_order(books),
-        *_completed_once(books), *_raised(accepted, view), *books.waiting,
+        *lost, *twice, *_refused(told), *_acknowledged(everyone, view), *_ended(accepted, ends, view), *_told_last(accepted, view),
+        *_put_aside(everyone, view), *_heard(books), *_in_order(books), *_once(view), *_raised(accepted, view), *books.waiting,
     ]
     return Account(
-        accepted=len(accepted), delivered=count["delivered"], superseded=count["superseded"], quarantined=count["quarantined"],
+        accepted=len(now), delivered=count["delivered"], superseded=count["superseded"], quarantined=count["quarantined"],
         lost=len(lost), duplicated=len(twice), taken_again=sum(one.again for one in told),
         resent=books.repeats + sum(max(0, one.tries - 1) for one in books.deliveries if one.receiver == "ehr" and one.state == "delivered"),
-        broken=tuple(broken), ends=ends,
+        broken=tuple(broken), ends={name: end for name, end in ends.items() if name in now},
     )
 
 
@@ -73,6 +79,8 @@ class _View:
         self.said = _by((one.key, one) for one in books.said)
         self.buried = frozenset(one.subject for one in books.buried if one.room != "ingestion")
         self.changes = _by((one.placer, one) for one in books.changes)
+        self.placed = {case: [one for one in said if one.topic == "case-triaged"] for case, said in self.said.items()}
+        self.completed = {case: [one for one in said if one.topic == "study-completed"] for case, said in self.said.items()}
 
     def case(self, story: Story) -> str:
         """Return the case of a story, empty where there is none."""
@@ -118,16 +126,15 @@ def _acknowledged(told: Sequence[Told], view: _View) -> Iterator[str]:
 
 def _put_aside(told: Sequence[Told], view: _View) -> Iterator[str]:
     """Nothing lies in quarantine but what belongs there: nobody has to repair anything after a kill."""
-    for one in told:
-        kind, case = one.story.kind, view.case(one.story)
-        if kind != "refused" and any(view.books.messages.get(digest) == "quarantined" for digest in one.messages):
-            yield f"{one.story.name}: a message was acknowledged and lies in ingestion's quarantine"
-        if kind not in {"refused", "unreadable"} and case:
-            if case in view.buried:
-                yield f"{one.story.name}, case {case}: something of it lies in quarantine"
-            for delivery in view.deliveries.get(case, ()):
-                if delivery.state == "quarantined":
-                    yield f"{one.story.name}, case {case}: its {delivery.kind} for the {delivery.receiver} lies in quarantine"
+    unread = [one for one in told if one.story.kind in _UNREAD]
+    messages = {step.digest for one in unread for step in one.story.steps if isinstance(step, Message)}
+    cases = {view.case(one.story) for one in unread} - {""}
+    for buried in view.books.buried:
+        if buried.digest not in messages and buried.subject not in cases:
+            yield f"{buried.subject}: {buried.input_id} lies in {buried.room}'s quarantine: {buried.reason[:_SHOWN]}"
+    for delivery in view.books.deliveries:
+        if delivery.state == "quarantined" and delivery.case not in cases:
+            yield f"case {delivery.case}: its {delivery.kind} for the {delivery.receiver} lies in quarantine"
 
 
 def _ended(accepted: Sequence[Told], ends: Mapping[str, str], view: _View) -> Iterator[str]:
@@ -139,15 +146,55 @@ def _ended(accepted: Sequence[Told], ends: Mapping[str, str], view: _View) -> It
             yield f"{story.name}, case {case}: it ended as {end}"
         if story.kind == "refused":
             continue
-        if case not in view.books.listed:
-            yield f"{story.name}, case {case}: it is not on the reading list"
-        if story.kind == "ordinary" and not any(said.topic == "case-triaged" for said in view.said.get(case, ())):
+        if story.kind in _PLAIN and not view.placed.get(case):
             yield f"{story.name}, case {case}: it was never placed on the list"
         if story.kind != "unreadable" and not _read(case, view):
             yield f"{story.name}, case {case}: the serving version has not read it"
         for report in view.reports.get(case, ()):
             if (report.status == _WITHDRAWN) is not story.kind.startswith("cancelled"):
                 yield f"{story.name}, case {case}: its report stands as {report.status}"
+
+
+def _told_last(accepted: Sequence[Told], view: _View) -> Iterator[str]:
+    """What was told last of a study is what the reading list, the readings and the report say: order, name, images, signature."""
+    for one in accepted:
+        story, case = one.story, view.case(one.story)
+        if story.kind == "refused":
+            continue
+        for what in (*_listed_as_told(story, case, view), *_read_as_told(story, case, view)):
+            yield f"{story.name}, case {case}: {what}"
+
+
+def _listed_as_told(story: Story, case: str, view: _View) -> Iterator[str]:
+    listed, order = view.books.listed.get(case), story.order
+    if listed is None:
+        yield "it is not on the reading list"
+        return
+    standing = _STANDING.get(story.kind, "waiting")
+    if listed.standing != standing:
+        yield f"the reading list has it as {listed.standing}, not {standing}"
+    # A study whose order was cancelled before it came answers none.
+    priority = {"ordinary": _PRIORITY[order.priority], "changed": "asap", "cancelled-early": ""}.get(story.kind, "routine")
+    if listed.priority != priority:
+        yield f"the reading list has its order as {listed.priority or 'none'}, not {priority or 'none'}"
+    if story.kind == "renamed" and listed.given != f"{order.patient.given}a":
+        yield "the reading list has its patient under the earlier name"
+    if view.placed.get(case) and listed.place != view.placed[case][-1].facts["revision"]:
+        yield f"its place on the reading list is number {listed.place}, not triage's last"
+
+
+def _read_as_told(story: Story, case: str, view: _View) -> Iterator[str]:
+    images = sum(isinstance(step, Image) for step in story.steps)
+    completed = view.completed.get(case, [])
+    if not completed or completed[-1].facts["images"] != images:
+        yield f"it was never complete with its {images} images"
+        return
+    read = [said for said in view.said[case] if said.topic == "prediction-made" and said.facts["stage"] in _SERVING]
+    if read and read[-1].facts["revision"] != completed[-1].facts["revision"]:
+        yield "its last revision was not read"
+    issued = [one.issued for one in view.deliveries.get(case, ()) if one.state == "delivered" and one.kind in _REPORTS and one.issued]
+    if any(report.issued != issued[-1] for report in view.reports.get(case, ()) if issued):
+        yield "the report that stands is not the one that was sent last"
 
 
 def _reported_twice(view: _View) -> Iterator[str]:
@@ -159,14 +206,17 @@ def _reported_twice(view: _View) -> Iterator[str]:
             yield f"case {case}: {len(reports)} reports at the EHR"
         sent = sum(one.kind in _REPORTS and one.state == "delivered" for one in view.deliveries.get(case, ()) if one.receiver == "ehr")
         for report in reports:
-            if report.versions > sent:
+            if report.versions != sent:
                 yield f"case {case}: its report went through {report.versions} versions, and {sent} were sent"
 
 
 def _changed_twice(view: _View) -> Iterator[str]:
     """One change under two control ids, or a message at the RIS that no delivery explains."""
-    known = {one.control for one in view.books.deliveries if one.receiver == "ris"}
+    known = {one.control: number for number, one in enumerate(view.books.deliveries) if one.receiver == "ris"}
     for changes in view.changes.values():
+        numbers = [known[one.control] for one in changes if one.control in known]
+        if numbers != sorted(numbers):
+            yield f"the RIS heard {', '.join(one.control for one in changes)}, which is not the order they were said in"
         made = [one for one in changes if one.answer == "XR"]
         for before, after in pairwise(made):
             if before.priority == after.priority:
@@ -174,22 +224,31 @@ def _changed_twice(view: _View) -> Iterator[str]:
         for one in changes:
             if one.control not in known:
                 yield f"the RIS heard {one.control}, which publishing knows nothing of"
+            if one.changed:
+                yield f"the RIS heard {one.control} again with other bytes"
 
 
 def _raised(accepted: Sequence[Told], view: _View) -> Iterator[str]:
     """What publishing sent, the RIS has; what triage lifted and nothing overtook was changed there, once."""
-    heard = {one.control for one in view.books.changes}
+    heard = {one.control: one for one in view.books.changes}
     for one in view.books.deliveries:
         if one.receiver == "ris" and one.state == "delivered" and one.control not in heard:
             yield f"case {one.case}: the change {one.control} is delivered, and the RIS never heard it"
     for told in accepted:
-        case = view.case(told.story)
-        placed = [one for one in view.said.get(case, ()) if one.topic == "case-triaged"]
-        if told.story.kind not in _PLAIN or not placed or not placed[-1].facts["lifted"]:
-            continue
-        made = sum(one.answer == "XR" for one in view.changes.get(told.story.order.placer, ()))
-        if made != 1:
-            yield f"{told.story.name}, case {case}: triage lifted it, and the RIS made {made} changes"
+        case, changes = view.case(told.story), view.changes.get(told.story.order.placer, [])
+        ours = {one.control for one in view.deliveries.get(case, ()) if one.receiver == "ris"}
+        for change in changes:
+            if change.control not in ours:
+                yield f"{told.story.name}, case {case}: the RIS changed its order by {change.control}, which is of another case"
+            if change.answer != "XR":
+                yield f"{told.story.name}, case {case}: the RIS answered {change.control} with {change.answer}"
+        placed = view.placed.get(case, [])
+        if told.story.kind in _PLAIN and placed:
+            lifted = bool(placed[-1].facts["lifted"])
+            if len(changes) != int(lifted):
+                yield f"{told.story.name}, case {case}: triage {'lifted' if lifted else 'left'} it, and the RIS made {len(changes)} changes"
+            elif changes and changes[-1].priority != placed[-1].facts["code"]:
+                yield f"{told.story.name}, case {case}: the RIS has it as {changes[-1].priority}, triage as {placed[-1].facts['code']}"
 
 
 def _heard(books: Ledger) -> Iterator[str]:
@@ -227,14 +286,21 @@ def _in_order(books: Ledger) -> Iterator[str]:
                     yield f"case {key}: {room} settled {topic} out of order ({route})"
 
 
-def _completed_once(books: Ledger) -> Iterator[str]:
-    """A study's quiet timer fires once: revisions count up from one, and each has more images than the one before."""
-    completed = _by((one.key, one) for one in books.said if one.topic == "study-completed")
-    for case, events in completed.items():
+def _once(view: _View) -> Iterator[str]:
+    """A study's quiet timer fires once, a version reads a revision once, and triage says each place once."""
+    for case, events in view.completed.items():
         revisions = [int(one.facts["revision"]) for one in events]
         images = [int(one.facts["images"]) for one in events]
         if revisions != list(range(1, len(events) + 1)) or any(later <= before for before, later in pairwise(images)):
             yield f"case {case}: completed as revisions {revisions} with {images} images: a timer fired twice"
+    for case, events in view.placed.items():
+        revisions = [int(one.facts["revision"]) for one in events]
+        if revisions != list(range(1, len(events) + 1)):
+            yield f"case {case}: placed as revisions {revisions}"
+    for case, said in view.said.items():
+        read = Counter(tuple(one.facts.items()) for one in said if one.topic == "prediction-made")
+        if any(times > 1 for times in read.values()):
+            yield f"case {case}: one version read one revision more than once"
 
 
 def _by(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:

@@ -18,7 +18,7 @@ from radloop.workbench.drill.schedule import ROOMS, Planned
 from radloop.workbench.drill.stories import Story
 from radloop.workbench.drill.stage import Stage
 from radloop.workbench.drill.stream import Told, tell
-from radloop.workbench.drill.strikes import Ground, Strike
+from radloop.workbench.drill.strikes import Ground, Missed, Strike
 from radloop.workbench.embedded.probes import answers_http
 from radloop.workbench.hospital.sender import MllpLine, Modality
 from radloop.workbench.telling import Teller
@@ -31,13 +31,17 @@ _AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Struck:
-    """A strike as it was: when it began, what it says of itself, and the seconds to recovery (None: it never came)."""
+    """A strike as it was: when it began, what it says of itself, and the seconds to recovery (None: it never came).
+
+    One that found nothing to strike has not `met`, and killed nobody.
+    """
 
     at: float
     name: str
     kills: int
     note: str
     recovery: float | None
+    met: bool = True
 
 
 class Conductor:
@@ -89,7 +93,8 @@ class Conductor:
             self._teller.part(f"{strike.name} …")
             with self._acts():
                 note = strike.act(self._ground)
-        struck = Struck(at, strike.name, strike.kills, note, None)
+        met = not isinstance(note, Missed)
+        struck = Struck(at, strike.name, strike.kills if met else 0, note, None, met)
         over = time.monotonic()
         if self._recovers(strike):
             struck = replace(struck, recovery=time.monotonic() - over)

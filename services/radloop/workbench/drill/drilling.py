@@ -24,7 +24,7 @@ from radloop.workbench.drill.report import Drilled, figures, leave, plain, show
 from radloop.workbench.drill.schedule import BROKER, SHORT, Outages, schedule
 from radloop.workbench.drill.stage import Stage, set_up
 from radloop.workbench.drill.stories import ROUND, Story, stories, story
-from radloop.workbench.drill.stream import Stream
+from radloop.workbench.drill.stream import Stream, Told
 from radloop.workbench.drill.strikes import DISK, Ground, strikes
 from radloop.workbench.telling import Teller
 from radloop.workbench.up import stop_signals
@@ -96,10 +96,11 @@ def _run(
         stage = set_up(home, args.kafka, args.seed, teller, closing, display, disk=DISK in names)
     teller.line(f"version {stage.loop.serving()} serves: the drill begins")
     console = Console()
+    told: list[Told] = []
     for number in range(args.rounds):
         ground = Ground(stage, Outages.of(args.outage_seconds, full=args.full_outages), threading.Event())
         closing.callback(ground.over.set)
-        one = _Round(args, names, stage, ground, teller, number)
+        one = _Round(args, names, stage, ground, teller, number, told)
         rounds.append(one.play(closing))
         teller.leave()
         show(rounds[-1], console)
@@ -118,6 +119,7 @@ class _Round:
     ground: Ground
     teller: Teller
     number: int
+    earlier: list[Told]
     seed: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -142,7 +144,9 @@ class _Round:
         ending.join()
         to_rest = self._rests(stream)
         told = (*stream.told(), *conductor.probed())
-        return Drilled(self.seed, args.kafka, struck, account(told, ledger.read(stage)), args.seconds, to_rest)
+        held = account(told, ledger.read(stage), tuple(self.earlier))
+        self.earlier += told
+        return Drilled(self.seed, args.kafka, struck, held, args.seconds, to_rest)
 
     def _breathe(self, stream: Stream) -> None:
         """Ease the stream where a slow machine falls behind: else recovery would measure the queue before it."""

@@ -1,7 +1,9 @@
 """Reads the books: the EHR's reports and the RIS's log from outside, the rooms' own tables in Postgres, read-only."""
 
+import json
 from collections.abc import Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
@@ -12,13 +14,14 @@ from radloop.events.study import StudyCompleted
 from radloop.events.triage import CaseTriaged
 from radloop.events.wire import Wire
 from radloop.ingestion.handlers import TakeMessage
+from radloop.kit.blobs import Folder
 from radloop.kit.codec import decode
-from radloop.kit.errors import Transient
-from radloop.kit.flow import Event
+from radloop.kit.errors import Permanent, Transient
+from radloop.kit.flow import Deliver, Event
 from radloop.kit.kafka import topics
 from radloop.standards.fhir.values import resource_id
 from radloop.standards.hl7.write import control_id
-from radloop.workbench.drill.books import Buried, Change, Delivery, Ledger, Report, Said, Settled
+from radloop.workbench.drill.books import Buried, Change, Delivery, Ledger, Listed, Report, Said, Settled
 from radloop.workbench.drill.schedule import ROOMS
 from radloop.workbench.drill.stage import Stage
 from radloop.workbench.hospital.ehr import Chart
@@ -46,11 +49,9 @@ def read(stage: Stage) -> Ledger:
                 for row in _rows(books, "select route, input_id, outcome, settled_at from {}.inbox", room)
             ),
             deliveries=tuple(one for room in ROOMS for one in _deliveries(books, room)),
-            buried=tuple(
-                Buried(room, *row) for room in ROOMS for row in _rows(books, "select subject, input_id, reason from {}.quarantine", room)
-            ),
-            listed=frozenset(one[0] for one in _rows(books, "select case_id from worklist.listed_case")),
-            waiting=(*waiting(books), *behindhand),
+            buried=tuple(one for room in ROOMS for one in _buried(books, room)),
+            listed=_listed(books),
+            waiting=(*waiting(books), *behindhand, *_damaged(books, stage)),
             reports=_reports(stage.chart, cases), changes=_changes(stage.ris), repeats=stage.ris.repeats(),
             hears={name: topic.heard_by for name, topic in topics().items()},
         )
@@ -142,7 +143,8 @@ def _facts(event: Event) -> dict[str, str | int | bool]:
         case StudyCompleted():
             return {"revision": event.revision, "images": len(event.study.instances)}
         case PredictionMade():
-            return {"revision": event.prediction.revision, "stage": event.prediction.stage}
+            said = event.prediction
+            return {"revision": said.revision, "stage": said.stage, "version": said.version}
         case CaseTriaged():
             return {"lifted": event.lifted, "code": event.priority_code, "revision": event.triage_revision}
         case _:
@@ -150,10 +152,44 @@ def _facts(event: Event) -> dict[str, str | int | bool]:
 
 
 def _deliveries(books: psycopg.Connection[Any], room: str) -> list[Delivery]:
-    rows = _rows(books, "select key, receiver, subject, kind, state, tries from {}.delivery", room)
+    rows = _rows(books, "select key, receiver, subject, kind, state, tries, input::text from {}.delivery order by id", room)
     return [
-        Delivery(room, key, receiver, case, kind, state, tries, control_id(key)) for key, receiver, case, kind, state, tries in rows
+        Delivery(room, key, receiver, case, kind, state, tries, control_id(key), _issued(text) if receiver == "ehr" else "")
+        for key, receiver, case, kind, state, tries, text in rows
     ]
+
+
+def _issued(text: str) -> str:
+    """Return when the report in a stored delivery was issued, empty where none is in it."""
+    body = decode(Deliver, text.encode()).body
+    entries = json.loads(body).get("entry", ()) if body else ()
+    return next((one["resource"]["issued"] for one in entries if one["resource"]["resourceType"] == "DiagnosticReport"), "")
+
+
+def _buried(books: psycopg.Connection[Any], room: str) -> list[Buried]:
+    rows = _rows(books, "select subject, input_id, reason, type, payload from {}.quarantine", room)
+    return [
+        Buried(room, subject, input_id, reason, _digest(bytes(payload)) if type_name == TakeMessage.__name__ else "")
+        for subject, input_id, reason, type_name, payload in rows
+    ]
+
+
+def _listed(books: psycopg.Connection[Any]) -> dict[str, Listed]:
+    rows = _rows(
+        books, "select case_id, standing, coalesce(ordered -> 'order' ->> 'priority', ''), coalesce(ordered -> 'patient' ->> 'given', ''),"
+               " coalesce((place ->> 'triage_revision')::int, 0) from worklist.listed_case")
+    return {case: Listed(*told) for case, *told in rows}
+
+
+def _damaged(books: psycopg.Connection[Any], stage: Stage) -> list[str]:
+    """Say which images cannot be given back as they came: the folder checks each one's digest."""
+    folder, found = Folder(Path(stage.stack.address("blobs"))), list[str]()
+    for (digest,) in _rows(books, "select distinct sha256 from ingestion.dicom_object"):
+        try:
+            folder.get(digest)
+        except (Permanent, Transient) as gone:
+            found.append(f"an image that was acknowledged cannot be given back: {gone.reason}")
+    return found
 
 
 def _reports(chart: Chart, cases: Mapping[str, str]) -> tuple[Report, ...]:
@@ -162,12 +198,14 @@ def _reports(chart: Chart, cases: Mapping[str, str]) -> tuple[Report, ...]:
     found = []
     for one in chart.reports():
         named = [said["value"] for said in one.resource.get("identifier", ()) if said.get("value") in ours]
-        found.append(Report(ours[named[0]] if named else ours.get(one.id, ""), one.id, one.status, one.versions))
+        case = ours[named[0]] if named else ours.get(one.id, "")
+        found.append(Report(case, one.id, one.status, one.versions, one.resource.get("issued", "")))
     return tuple(found)
 
 
 def _changes(ris: Ris) -> tuple[Change, ...]:
-    return tuple(Change(one.control, one.placer, one.priority, one.answer) for one in ris.heard())
+    differing = ris.differing()
+    return tuple(Change(one.control, one.placer, one.priority, one.answer, one.control in differing) for one in ris.heard())
 
 
 def _digest(payload: bytes) -> str:

@@ -8,8 +8,9 @@ import numpy as np
 
 ROOMS = ("ingestion", "inference", "triage", "feedback", "retraining", "publishing", "worklist")
 SetName = Literal["short", "full"]
-SHORT = (*(f"kill {room}" for room in ROOMS), "kill kafka", "kill postgres", "kill triton", "kill a stub of triton", "ehr and ris are away")
-"""The short set: every part once, and both far ends away together."""
+SHORT = (*(f"kill {room}" for room in ROOMS), "kill kafka", "kill postgres", "kill triton", "kill a stub of triton", "ehr and ris are away",
+         *(f"{who} commits, then dies before it answers" for who in ("ehr", "ris")))
+"""The short set: every part once, both far ends away together, and each of them dying with our message in its books."""
 BROKER = ("kill kafka", "kafka hangs", "kafka is away")
 FIRST, SPACING, TAIL = 3.0, (5.0, 8.0), 6.0
 """Seconds before the first strike, between two, and left at the end."""

@@ -138,12 +138,15 @@ def picture(story: Story, image: Image, pixels: Sequence[Pixels], taken: datetim
 def _tell_message(told: Told, message: Message, line: MllpLine, giving_up: threading.Event) -> None:
     for tries in itertools.count():
         try:
-            answer = line.send(message.raw).get("MSA-1", "")
+            answered = line.send(message.raw)
         except Transient:
             if giving_up.wait(_AGAIN):
                 return
             continue
+        answer = answered.get("MSA-1", "")
         told.again += tries
+        if answered.get("MSA-2", "") != message.control:
+            told.refused = "a message got another one's answer"
         told.messages[message.digest] = answer
         if (answer in {"AA", "CA"}) is not message.good:
             told.refused = f"a message was answered {answer}"

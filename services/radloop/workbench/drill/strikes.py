@@ -23,7 +23,7 @@ from radloop.workbench.drill.stage import Stage
 from radloop.workbench.workshop import MODEL
 
 DISK = "the image folder is full"
-_MOMENT = 5.0
+_MOMENT, _UP = 5.0, 30.0
 _LOOK = 0.002
 _LEADS = "prediction-made"
 
@@ -47,6 +47,12 @@ class Ground:
             if time.monotonic() > deadline or self.over.wait(_LOOK):
                 return False
         return True
+
+
+class Missed(str):
+    """The note of a strike that found nothing to strike."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -98,19 +104,23 @@ def _mid_batch(room: str) -> Strike:
     def act(ground: Ground) -> str:
         with _looking(ground.stage) as look:
             met = ground.meets(lambda: look(f"select exists (select from {room}.outbox where sent_at is null)"))  # noqa: S608 - a room's own name
-        ground.stage.stack.kill(room)
-        return "" if met else "nothing was unsent"
+        return _kill(ground, room) or ("" if met else "nothing was unsent")
 
     return Strike(f"kill {room} while it relays", frozenset({room}), act, 1)
 
 
-def _killing(*parts: str) -> Callable[[Ground], str]:
-    def act(ground: Ground) -> str:
-        for part in parts:
-            ground.stage.stack.kill(part)
-        return ""
+def _kill(ground: Ground, *parts: str) -> str:
+    """Kill parts at once, as soon as all of them run: one may be on its way up from a strike before."""
+    stack = ground.stage.stack
+    if not ground.meets(lambda: all(stack.pid(part) for part in parts), _UP):
+        return Missed("it did not run")
+    for part in parts:
+        stack.kill(part)
+    return ""
 
-    return act
+
+def _killing(*parts: str) -> Callable[[Ground], str]:
+    return lambda ground: _kill(ground, *parts)
 
 
 def _kill_publishing(ground: Ground) -> str:
@@ -118,15 +128,13 @@ def _kill_publishing(ground: Ground) -> str:
         met = ground.meets(lambda: look(
             "select exists (select from publishing.delivery where state = 'waiting' and leased_until > now())",
         ))
-    ground.stage.stack.kill("publishing")
-    return "" if met else "nothing was leased"
+    return _kill(ground, "publishing") or ("" if met else "nothing was leased")
 
 
 def _kill_kafka(ground: Ground) -> str:
     apache = ground.stage.kafka
     if apache is None:
-        ground.stage.stack.kill("kafka")
-        return ""
+        return _kill(ground, "kafka")
     node = apache.leader(_LEADS, 0) if apache.nodes > 1 else 1
     apache.kill(node)
     ground.rest(1.0 if apache.nodes == 1 else 5.0)
@@ -153,11 +161,11 @@ def _kafka_away(ground: Ground) -> str:
 
 
 def _kill_postgres(ground: Ground) -> str:
-    """As when the machine loses its power: the server and every process of it at once."""
+    """The server and every process of it at once."""
     pids = _own(ground.stage.stack.pid("postgres"))
-    ground.stage.stack.kill("postgres")
+    missed = _kill(ground, "postgres")
     signal_all(pids, signal.SIGKILL)
-    return ""
+    return missed
 
 
 def _postgres_hangs(ground: Ground) -> str:
@@ -173,7 +181,7 @@ def _postgres_away(ground: Ground) -> str:
 def _kill_stub(ground: Ground) -> str:
     found = running(ground.stage.stack.pid("triton") or -1, "triton_python_backend_stub")
     signal_all(found[-1:], signal.SIGKILL)
-    return "" if found else "no stub was there"
+    return "" if found else Missed("no stub was there")
 
 
 def _kill_job(ground: Ground) -> str:
@@ -188,20 +196,20 @@ def _kill_job(ground: Ground) -> str:
         return bool(found)
 
     if not ground.meets(trains, 20.0):
-        return "no job began"
+        return Missed("no job began")
     ground.rest(0.5)
     signal_all(tuple(found), signal.SIGKILL)
     return ""
 
 
 def _cycles_ended(stage: Stage) -> bool:
-    return stage.rooms.cycle().state in {"released", "gated-out", "failed", "none"}
+    return stage.rooms.cycle().state in {"released", "gated-out", "failed"}
 
 
 def _disk_full(ground: Ground) -> str:
     folder = Path(ground.stage.stack.address("blobs"))
     if not folder.is_mount():
-        return "left out: a disk of its own for the images takes root"
+        return Missed("left out: a disk of its own for the images takes root")
     filler = folder / ".filler"
     try:
         with suppress(OSError), filler.open("wb") as file:
@@ -220,8 +228,10 @@ def _far_end(who: str, manner: Manner) -> Strike:
         spoilt = line.spoilt
         with _being(line, manner):
             ground.rest(ground.outages.short)
-        told = "" if manner is Manner.AWAY else f", {line.spoilt - spoilt} exchanges"
-        return f"for {ground.outages.short:g} s{told}"
+        if manner is Manner.AWAY:
+            return f"for {ground.outages.short:g} s"
+        told = f"for {ground.outages.short:g} s, {line.spoilt - spoilt} exchanges"
+        return told if line.spoilt > spoilt else Missed(told)
 
     return Strike(f"{who} {manner.value}", frozenset({who}), act)
 

@@ -40,6 +40,8 @@ class Ris:
         self, host: str = "127.0.0.1", port: int = 0, refuses: float = 0.1, seed: int = 0, refuses_first: int = 0,
     ) -> None:
         self._answers: dict[str, bytes] = {}
+        self._first: dict[str, bytes] = {}
+        self._differing: set[str] = set()
         self._log: list[Heard] = []
         self._times: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -95,6 +97,11 @@ class Ris:
         with self._lock:
             return sum(times - 1 for times in self._times.values())
 
+    def differing(self) -> frozenset[str]:
+        """Return the control ids under which other bytes came than the first time: a repeat is the same message."""
+        with self._lock:
+            return frozenset(self._differing)
+
     def twice(self) -> int:
         """Count the changes of the same order to the same priority, one after the other, under different MSH-10."""
         last: dict[str, str] = {}
@@ -113,7 +120,10 @@ class Ris:
         with self._lock:
             self._times[control] += 1
             if control in self._answers:
+                if message != self._first[control]:
+                    self._differing.add(control)
                 return self._answers[control]
+            self._first[control] = message
             reply, line = self._decide(heard, control, now)
             self._answers[control] = reply
             self._log.append(line)
