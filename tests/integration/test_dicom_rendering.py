@@ -1,0 +1,113 @@
+"""Grey levels held against dcmtk's own rendering, of every DICOM sample at hand that both can read."""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from pydicom.dataset import Dataset
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
+from tests.unit.standards.test_dicom import sample_files
+
+from radloop.standards.dicom.elements import open_file
+from radloop.standards.dicom.errors import DicomError
+from radloop.standards.dicom.pixels import frame_grey
+
+BT_601 = np.array([0.299, 0.587, 0.114])
+LEVEL = 1.0
+ROUNDING = 0.01
+
+
+needs_dcmtk = pytest.mark.skipif(not shutil.which("dcmj2pnm"), reason="DCMTK (dcmj2pnm, dcmdjpeg) is not installed")
+
+
+@needs_dcmtk
+def test_grey_levels_are_those_of_dcmtk(tmp_path: Path) -> None:
+    """Within one of 256 levels for each pixel; of lossy JPEG as dcmtk decodes it, and the decoders within one stored value."""
+    compared, differing = 0, []
+    for file in sample_files():
+        ours = rendered(file)
+        theirs = rendered_by_dcmtk(file, ours[0]) if ours else None
+        if ours is None or theirs is None or swapped_by_halves(ours[0]):
+            continue
+        dataset, grey = ours
+        compared += 1
+        if lossy_jpeg(dataset):
+            decoded = rendered(decoded_by_dcmtk(file, tmp_path))
+            assert decoded, f"{file.name}: what dcmtk has decoded is refused"
+            if np.abs(decoded[0].pixel_array.astype(int) - dataset.pixel_array.astype(int)).max() > 1:
+                differing.append(f"{file.name}: decoded to other values")
+            grey = decoded[1]
+        most = float(np.abs(theirs - 255 * grey).max()) if theirs.shape == grey.shape else np.inf
+        if most > LEVEL + ROUNDING + rescaling_level(dataset):
+            differing.append(f"{file.name}: {most:.1f} levels")
+    assert differing == []
+    assert compared >= 60, "pydicom's own test files alone are more"
+
+
+def rendered(file: Path) -> tuple[Dataset, NDArray[np.float32]] | None:
+    """Return the dataset and its first frame as it asks to be seen, None where it is refused."""
+    try:
+        dataset = open_file(file.read_bytes())
+        return dataset, frame_grey(dataset, 1)
+    except DicomError:
+        return None
+
+
+def rendered_by_dcmtk(file: Path, dataset: Dataset) -> NDArray[np.float64] | None:
+    """Return dcmtk's rendering of the first frame in levels from 0 to 255, without overlays; None where it has none."""
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder, "frame.pnm")
+        subprocess.run(["dcmj2pnm", "-O", *view(dataset), "+op", str(file), str(written)], capture_output=True, timeout=60, check=False)
+        if not written.exists():
+            return None
+        levels = np.asarray(Image.open(written)).astype(np.float64)
+    return levels @ BT_601 if levels.ndim == 3 else levels
+
+
+def view(dataset: Dataset) -> list[str]:
+    """Return how dcmtk is told to look: by the object's VOI LUT, its window, its first frame's, or from least to greatest."""
+    if not str(dataset.PhotometricInterpretation).startswith("MONOCHROME"):
+        return []
+    if dataset.get("VOILUTSequence"):
+        return ["+Wl", "1"]
+    if "WindowCenter" in dataset:
+        return ["+Wi", "1"]
+    window = frame_window(dataset)
+    return ["+Ww", *window] if window else ["+Wm"]
+
+
+def frame_window(dataset: Dataset) -> list[str]:
+    """Return the centre and width that the first frame's functional groups state, nothing where they state none."""
+    for keyword in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"):
+        for group in dataset.get(keyword, [])[:1]:
+            for voi in group.get("FrameVOILUTSequence", []):
+                return [str(np.atleast_1d(voi[name].value)[0]) for name in ("WindowCenter", "WindowWidth")]
+    return []
+
+
+def swapped_by_halves(dataset: Dataset) -> bool:
+    """Whether dcmtk swaps the 16-bit halves of 32-bit big-endian values, and reads other numbers than were written."""
+    return not dataset.file_meta.TransferSyntaxUID.is_little_endian and dataset.BitsAllocated == 32
+
+
+def rescaling_level(dataset: Dataset) -> float:
+    """Return how many levels half a rescaled value makes where the slope is no whole number: dcmtk rounds before it looks."""
+    slope, width = float(dataset.get("RescaleSlope", 1.0)), dataset.get("WindowWidth")
+    return 0.0 if slope.is_integer() or not width else 0.5 * 255.0 / float(np.atleast_1d(width)[0])
+
+
+def lossy_jpeg(dataset: Dataset) -> bool:
+    """Whether decoders may differ by one stored value, as ISO 10918-2 allows."""
+    return dataset.file_meta.TransferSyntaxUID in {JPEGBaseline8Bit, JPEGExtended12Bit}
+
+
+def decoded_by_dcmtk(file: Path, folder: Path) -> Path:
+    """Return the same object without compression."""
+    written = folder / "decoded.dcm"
+    subprocess.run(["dcmdjpeg", str(file), str(written)], capture_output=True, timeout=60, check=True)
+    return written
