@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -62,9 +63,9 @@ def list_(rooms: Rooms, args: argparse.Namespace) -> int:
             print(json.dumps({"room": one.room, "id": one.id, "at": one.at.isoformat(), "state": one.state, "type": one.type,
                               "source": one.source, "case": one.subject, "attempts": one.attempts, "reason": one.reason}))
     elif found:
-        print(table(("id", "when", "room", "what", "from", "tries", "state", "reason"), [
-            (one.id[:8], local(one.at), one.room, one.type.removeprefix("radloop.v1."), one.source, str(one.attempts or "-"), one.state,
-             one.reason) for one in found
+        print(table(("id", "when", "room", "case", "what", "from", "tries", "state", "reason"), [
+            (one.id[:8], local(one.at), one.room, one.subject[:8] or "-", one.type.removeprefix("radloop.v1."), one.source,
+             str(one.attempts or "-"), one.state, one.reason) for one in found
         ]))
     else:
         print("nothing waits in quarantine")
@@ -82,7 +83,7 @@ def show(rooms: Rooms, args: argparse.Namespace) -> int:
         if str(args.payload) == "-":
             sys.stdout.buffer.write(payload)
         else:
-            args.payload.write_bytes(payload)
+            _write(args.payload, payload)
         return 0
     print(table(("id", one.id), [
         ("room", one.room), ("when", local(one.at)), ("state", one.state), ("what", one.type), ("from", one.source),
@@ -110,6 +111,18 @@ def discard(rooms: Rooms, args: argparse.Namespace) -> int:
         return "discarded"
 
     return _each([_find(rooms, start, args.room) for start in args.id], act)
+
+
+def _write(file: Path, payload: bytes) -> None:
+    """Write bytes that may be PHI where nothing is yet, for this user alone."""
+    try:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
+            written.write(payload)
+    except FileExistsError:
+        raise Permanent(f"{file} is there already: name a new file") from None
+    except OSError as failed:
+        raise Permanent(f"{file} cannot be written ({failed.strerror}): name a file in a folder that may be written") from failed
+    print(f"{len(payload)} bytes in {file}, which this user alone can read; they may be PHI: delete them when you are done")
 
 
 def _each(found: Iterable[Quarantined], act: Callable[[Quarantined], str]) -> int:

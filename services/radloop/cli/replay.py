@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--topic", choices=sorted(topics()), default="", metavar="TOPIC", help="on one topic, such as study-completed")
     parser.add_argument("--room", choices=ROOMS, help="said by one room")
     parser.add_argument("--no-wait", action="store_true", help="do not wait until the broker has taken them")
-    parser.set_defaults(ask=ask)
+    parser.set_defaults(ask=ask, wrong=parser.error)
 
 
 def instant(text: str) -> datetime:
@@ -51,7 +51,7 @@ def instant(text: str) -> datetime:
 def ask(rooms: Rooms, args: argparse.Namespace) -> int:
     """Have them sent again, and wait until the broker has taken them."""
     if args.since is None and not args.case and not args.topic:
-        raise Misconfigured("name at least one of --since, --case and --topic: everything there is would be sent again")
+        args.wrong("name at least one of --since, --case and --topic: everything there is would be sent again")
     said_by = topics()[args.topic].said_by if args.topic else rooms.names
     asked = [room for room in rooms.names if room in said_by and args.room in {None, room}]
     if not asked:

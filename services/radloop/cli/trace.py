@@ -35,6 +35,8 @@ def cases_of(rooms: Rooms, accession: str) -> tuple[str, ...]:
         return (str(uuid.UUID(accession)),)
     except ValueError:
         pass
+    if not accession.strip():
+        raise Permanent("name an accession number or a case id")
     found = rooms.resolve(accession)
     if not found:
         raise Permanent("no case has this accession number; `radloop quarantine list --room ingestion` shows what was not taken")

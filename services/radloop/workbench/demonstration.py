@@ -90,13 +90,15 @@ class _Demo:
         server = Server.start(self.home / "ehr")
         closing.callback(server.stop)
         stack = self._start(server.base_url, ris.port, closing)
+        page = f"http://{stack.address('worklist.http')}/"
+        teller.line(f"the reading list:   {page}   (open it now: the morning is played on it)")
         rooms = closing.enter_context(Rooms({room: stack.address(room) for room in PLAYED_ON}))
         outside = Outside(Chart(server.base_url), ris, server)
         playing = Play(self.wanted, source, cohort, books, Doors.at(stack.address), rooms, outside, teller, closing)
         self.story = playing.run(self.home)
         status = tell(self.story, self.wanted, self.home, teller)
         if not args.exit:
-            self._stay(stack, books, asked)
+            self._stay(page, books, asked)
         return status
 
     def tell_figures(self) -> None:
@@ -111,11 +113,10 @@ class _Demo:
             stack.start(display)
         return stack
 
-    def _stay(self, stack: Stack, books: Books, asked: threading.Event) -> None:
+    def _stay(self, page: str, books: Books, asked: threading.Event) -> None:
         """Say where to look, and wait to be stopped."""
         ordinary = next(entry for entry in books.morning if not entry.irregular)
         self.teller.line(f"one study's story:  radloop trace {ordinary.order.accession}   (in another terminal)")
-        page = f"http://{stack.address('worklist.http')}/"
         self.teller.line(f"the reading list:   {page}   (the morning is read: press 3 for it; stays up, Ctrl-C stops)")
         if self.args.json:
             self.tell_figures()

@@ -19,7 +19,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         " was lost, nothing came twice, and every other promise was kept.",
     )
     parser.add_argument("--seconds", type=_positive, default=300.0, help="how long studies stream in, each round (%(default)g)")
-    parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="draws strikes, studies and stories (%(default)s)")
+    parser.add_argument("--seed", type=_seed, default=DEFAULT_SEED, help="draws strikes, studies and stories (%(default)s)")
     parser.add_argument("--rounds", type=_count, default=1, help="rounds on one stack, each with the next seed (%(default)s)")
     parser.add_argument("--rate", type=_positive, default=2.0, help="studies a second (%(default)g)")
     which = parser.add_mutually_exclusive_group()
@@ -66,6 +66,12 @@ def _positive(text: str) -> float:
     if not (math.isfinite(number) and number > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is no positive number")
     return number
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+    return int(text)
 
 
 def _count(text: str) -> int:

@@ -150,6 +150,10 @@ def test_quarantine_finds_by_the_beginning_of_an_id(
     monkeypatch.setattr("radloop.cli.grpc.Rooms.names", ("ingestion",))
     assert main(["quarantine", "show", "0123", "--payload", str(tmp_path / "m")]) == 0
     assert (tmp_path / "m").read_bytes() == b"MSH|bad"
+    assert (tmp_path / "m").stat().st_mode & 0o077 == 0, "it may be PHI"
+    assert "7 bytes in" in capsys.readouterr().out
+    assert main(["quarantine", "show", "0123", "--payload", str(tmp_path / "m")]) == 1
+    assert "is there already: name a new file" in capsys.readouterr().err
     assert main(["quarantine", "show", "0123"]) == 0
     told = capsys.readouterr().out
     assert "7, SHA-256" in told
@@ -257,7 +261,7 @@ def test_a_file_that_cannot_be_written_is_a_sentence(house: House, capsys: pytes
     """The bytes stay where they are."""
     house.held = [quarantined("a0000000")]
     assert main(["quarantine", "show", "a0000000", "--room", "ingestion", "--payload", "/no/such/folder/file"]) == 1
-    assert "No such file or directory (/no/such/folder/file)" in capsys.readouterr().err
+    assert "cannot be written (No such file or directory): name a file in a folder that may be written" in capsys.readouterr().err
 
 
 def test_backfill_hands_over_what_is_dicom_and_says_what_was_refused(

@@ -22,7 +22,9 @@ def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
 
 def test_everything_is_never_sent_again_by_accident(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a since, a case or a topic nothing is asked, and the sentence says what to name."""
-    assert main(["replay"]) == 78
+    with pytest.raises(SystemExit) as wrong:
+        main(["replay"])
+    assert wrong.value.code == 2
     assert "--since" in capsys.readouterr().err
     assert not house.replays
 

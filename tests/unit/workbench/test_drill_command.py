@@ -48,7 +48,21 @@ def test_a_home_that_is_not_empty_is_left_alone(tmp_path, capsys: pytest.Capture
     assert "not empty" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("wrong", [["--seconds", "0"], ["--rate", "-1"], ["--rounds", "0"], ["--outage-seconds", "nan"]])
+def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path, capsys: pytest.CaptureFixture[str]):
+    """A file stands in its way."""
+    (tmp_path / "file").touch()
+    assert main(["drill", "--home", str(tmp_path / "file")]) == 78
+    assert "cannot be made (File exists): name a folder that may be written" in capsys.readouterr().err
+
+
+def test_a_broker_that_there_is_not_is_missed_at_once(tmp_path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Before anything is started, and in words."""
+    monkeypatch.setenv("RADLOOP_TOOLS", str(tmp_path))
+    assert main(["drill", "--kafka", "apache"]) == 78
+    assert "there is no Apache Kafka at kafka/kafka under RADLOOP_TOOLS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [["--seconds", "0"], ["--seed", "-5"], ["--rate", "-1"], ["--rounds", "0"], ["--outage-seconds", "nan"]])
 def test_numbers_that_make_no_drill_are_refused(wrong: list[str]):
     """What would stream for no time, at no rate or in no round is wrong usage."""
     with pytest.raises(SystemExit):

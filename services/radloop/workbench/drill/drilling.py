@@ -20,6 +20,7 @@ from radloop.workbench.display import Display
 from radloop.workbench.drill import ledger
 from radloop.workbench.drill.accounts import account
 from radloop.workbench.drill.conductor import Conductor
+from radloop.workbench.drill.kafkas import missing
 from radloop.workbench.drill.report import Drilled, figures, leave, plain, show
 from radloop.workbench.drill.schedule import BROKER, SHORT, Outages, schedule
 from radloop.workbench.drill.stage import Stage, set_up
@@ -42,6 +43,8 @@ def drill(args: argparse.Namespace) -> int:
     teller, asked, rounds = Teller(), threading.Event(), list[Drilled]()
     try:
         names = chosen(args)
+        if args.kafka != "embedded" and (why := missing()):
+            raise Misconfigured(why)
         with ExitStack() as closing:
             home = _home(args, closing)
             with stop_signals(asked), ExitStack() as stage:
@@ -83,7 +86,10 @@ def _home(args: argparse.Namespace, closing: ExitStack) -> Path:
         home.mkdir()
         return home
     home = Path(args.home).resolve()
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as failed:
+        raise Misconfigured(f"--home {args.home} cannot be made ({failed.strerror}): name a folder that may be written") from failed
     if any(home.iterdir()):
         raise Misconfigured(f"{home.name} is not empty: a drill begins with nothing, name another --home")
     return home

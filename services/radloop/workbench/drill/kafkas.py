@@ -25,8 +25,8 @@ _PORTS = (20_000, 32_000)  # below those that a kernel gives to whoever asks for
 def missing() -> str:
     """Say why there can be no Apache Kafka here, empty where there can."""
     if not _tool().is_file():
-        return "no Apache Kafka under RADLOOP_TOOLS (kafka/kafka)"
-    return "" if shutil.which("java") else "Apache Kafka needs Java 17 or newer"
+        return "there is no Apache Kafka at kafka/kafka under RADLOOP_TOOLS: name the folder that has it, or use the embedded broker"
+    return "" if shutil.which("java") else "Apache Kafka needs Java 17 or newer on the PATH"
 
 
 @dataclass(frozen=True)

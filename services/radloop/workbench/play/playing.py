@@ -283,8 +283,10 @@ class _Morning:
         play.said.tell_cycle(cycle, play.teller)
         if len(play.said.released) > released:
             self._await(self._news)
-            version, at = watch.speaks[-1]
-            play.teller.line(f"{o_clock(at)}  version {version} speaks on the list" + ("" if self.serves else ": lifts begin"))
+            # Two may have passed in quick succession: lifts began with the first of them.
+            for number, (version, at) in enumerate(one for one in watch.speaks if one[0] != self.serves):
+                begins = ": lifts begin" if not (self.serves or number) else ""
+                play.teller.line(f"{o_clock(at)}  version {version} speaks on the list{begins}")
         if not play.wanted.rounds[1]:
             return
         self.questions.ask([(one.case_id, one.request_id) for one in play.loop.ask(play.wanted.rounds[1])])
