@@ -125,6 +125,11 @@ class MemoryBroker:
         self.members[group] = MemoryConsumer(self, group, names)  # the same static member again: the one before is fenced
         return self.members[group]
 
+    def take_back(self, group: str, instance: str) -> None:
+        """Forget a member."""
+        self.look()
+        self.members.pop(group, None)
+
     def line(self, addresses: object, clock: object = None) -> "MemoryLine":
         """Lay the twin of a `Line`."""
         return MemoryLine(self)

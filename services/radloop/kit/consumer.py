@@ -95,7 +95,7 @@ class Consumer:
         self._opened_at = clock.now()
         self._gone_back: set[Any] = set()
         self._ends: dict[Any, int] = {}
-        self._more = self._joined = False
+        self._more = self._joined = self._gave_up = False
         self._soon = 0
         self._join_by = 0.0
         self._settled: dict[Any, int] = {}
@@ -138,6 +138,9 @@ class Consumer:
                 self._line.was_cut()  # from here on it must hold
                 self._opened_at, self._gone_back = self._clock.now(), set()
                 self._membership = _Membership(self._clock)
+                if self._gave_up:
+                    self._broker.take_back(self._group, self._instance)
+                    self._gave_up = False
                 self._kafka = self._broker.consumer(self._group, self._instance, self._topics, self._membership)
                 self._join_by = self._clock.monotonic() + JOIN_S
             polled = self._poll(self._kafka)
@@ -154,6 +157,7 @@ class Consumer:
                 self._heed_the_line()
                 self._commit(self._kafka)
             if self._membership.unanswered_s > UNSETTLED_S:
+                self._gave_up = True
                 raise Transient("the group does not answer: joining it anew")
             self._look_how_far(self._kafka)
             settled = True
@@ -249,6 +253,7 @@ class Consumer:
             now = self._clock.monotonic()
             self._uncommitted_since = now if self._uncommitted_since is None else self._uncommitted_since
             if now - self._uncommitted_since > UNCOMMITTED_S:
+                self._gave_up = True
                 raise Transient("the group takes no offsets: joining it anew") from lost
         else:
             self._uncommitted_since = None

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient
+from kafka.admin import KafkaAdminClient, MemberToRemove
 from kafka.net.compat import KafkaNetClient
 from kafka.errors import AuthorizationError, KafkaError, TopicAlreadyExistsError
 
@@ -186,6 +186,28 @@ class Broker:
         except (KafkaError, ValueError) as away:
             raise translated(away) from away
         return consumer
+
+    def take_back(self, group: str, instance: str) -> None:
+        """Remove what a group remembers of a member, which has left it without a word; raise Transient where the broker does not do it.
+
+        A static member that dies as it joins is expected back for as long as its session lasts; the embedded broker waits for it for ever,
+        and lets nobody in meanwhile, not even the member itself (KIP-345 has the request).
+        """
+        try:
+            admin = KafkaAdminClient(**self.options(), request_timeout_ms=10_000)
+            try:
+                told = admin.describe_groups([group])[group]
+                ours = [
+                    MemberToRemove(member_id=one["member_id"], group_instance_id=one["group_instance_id"])
+                    for one in told["members"] or () if one["group_instance_id"] == f"{group}-{instance}"
+                ]
+                log.info("taking a membership back", extra={"group": group, "state": told["group_state"], "count": len(ours)})
+                if ours:
+                    admin.remove_group_members(group, ours)
+            finally:
+                admin.close()
+        except (KafkaError, ValueError) as away:
+            raise translated(away) from away
 
     def ensure_topics(self) -> None:
         """Create what is missing and verify the partitions of the rest; raise Misconfigured where they differ."""

@@ -126,6 +126,24 @@ def test_a_member_that_is_killed_is_succeeded_by_one_of_its_name(here: Here, the
     wait_until(lambda: not successor.ready, 30)
 
 
+def test_the_membership_of_one_that_is_gone_can_be_taken_back(here: Here, there: Here, spawn: Spawn) -> None:
+    """Another member is let in at once: no session has to end first, which at the embedded broker none does."""
+    here.start(Relay(here.store, here.broker))
+    gone = spawn("a")
+    joined(gone)
+    gone.kill()
+    gone.wait()
+    there.broker.take_back(there.store.room, "a")
+    other = there.consumer("b")
+    there.start(other)
+    wait_until(lambda: bool(other._kafka and other._kafka.assignment()), 8)
+
+
+def test_there_is_nothing_to_take_back_from_a_group_that_is_not_there(here: Here) -> None:
+    """Who never got in has left nothing behind."""
+    here.broker.take_back(f"never-{here.store.room}", "0")
+
+
 def test_what_comes_again_after_a_death_before_the_commit_has_no_second_effect(here: Here, there: Here, spawn: Spawn) -> None:
     """Everything was settled and no offset kept: all of it is read again, and the inbox knows it."""
     flow = Flow(here, there)

@@ -130,12 +130,15 @@ def test_a_join_that_is_never_answered_is_asked_for_anew(here: Here, monkeypatch
         monkeypatch.setattr(consumer_module, "UNSETTLED_S", 60.0)
         return join(broker, group, *rest)
 
+    taken_back: list[tuple[str, ...]] = []
     monkeypatch.setattr(Broker, "consumer", consumer)
+    monkeypatch.setattr(Broker, "take_back", lambda _, *whose: taken_back.append(whose))
     case = str(uuid.uuid4())
     here.runner.submit(command("c", event=order(case, 1)))
     here.start(Relay(here.store, here.broker), here.consumer())
     wait_until(lambda: here.lines(case) == ("order 1",), 60)
     assert len(asked) == 2
+    assert taken_back == [(here.store.room, "0")], "what it left behind could keep it out for good"
 
 
 def test_a_parked_case_holds_nobody_else_and_keeps_its_order(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
