@@ -117,7 +117,12 @@ def _write(file: Path, payload: bytes) -> None:
     """Write bytes that may be PHI where nothing is yet, for this user alone."""
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
-            written.write(payload)
+            try:
+                written.write(payload)
+                written.flush()
+            except OSError:
+                file.unlink()  # half of it would be PHI that nobody knows of
+                raise
     except FileExistsError:
         raise Permanent(f"{file} is there already: name a new file") from None
     except OSError as failed:

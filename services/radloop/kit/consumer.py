@@ -9,6 +9,7 @@ thousand, and stands in front of no STAT.
 
 import logging
 import math
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,7 +38,7 @@ UNHELD_MS, RUNG_MS = 2, 10
 """For a broker that does not, while the group is settled: members that look so shortly while they join never get through."""
 IDLE_S, SOON_S, SOON_LOOKS = 0.5, 0.05, 5
 """How long a look waits for the bell: soon where a member is joining, and some times after it was rung and found nothing yet."""
-COMMIT_MS = 10_000
+COMMIT_MS, CLOSE_MS = 10_000, 2_000
 COMMIT_AFTER_S = 0.25
 """What was settled is committed after so long, or once nothing more comes: a commit takes longer than most handlers."""
 IDLE_MS = 10
@@ -116,7 +117,8 @@ class Consumer:
         self.worker.stop(timeout=15)
         self._lanes.stop()
         if self._kafka is not None and self._settled:
-            self._commit(self._kafka)
+            with suppress(Transient):
+                self._commit(self._kafka, CLOSE_MS)
         self._close()
         self._line.close()
         if self._bell:
@@ -139,8 +141,8 @@ class Consumer:
                 self._opened_at, self._gone_back = self._clock.now(), set()
                 self._membership = _Membership(self._clock)
                 if self._gave_up:
-                    self._broker.take_back(self._group, self._instance)
                     self._gave_up = False
+                    self._broker.take_back(self._group, self._instance)
                 self._kafka = self._broker.consumer(self._group, self._instance, self._topics, self._membership)
                 self._join_by = self._clock.monotonic() + JOIN_S
             polled = self._poll(self._kafka)
@@ -236,7 +238,7 @@ class Consumer:
     def _is_due(self) -> bool:
         return self._clock.monotonic() >= self._commit_by or self._settled_count > MOST // 2
 
-    def _commit(self, kafka: KafkaConsumer) -> None:
+    def _commit(self, kafka: KafkaConsumer, timeout_ms: int = COMMIT_MS) -> None:
         """Commit what was settled, and that alone: partitions may have come and gone meanwhile.
 
         What the group does not take now, as it is just sharing its partitions out, is committed at the next look: a partition that is kept
@@ -247,7 +249,7 @@ class Consumer:
         offsets = {one: OffsetAndMetadata(offset, at, -1) for one, offset in self._settled.items() if one in held}
         self._settled = {one: offset for one, offset in self._settled.items() if one in held}
         try:
-            kafka.commit(offsets, timeout_ms=COMMIT_MS)
+            kafka.commit(offsets, timeout_ms=timeout_ms)
         except KafkaError as lost:
             log.info("offsets not committed yet", extra={"reason": type(lost).__name__})
             now = self._clock.monotonic()
@@ -262,7 +264,7 @@ class Consumer:
     def _close(self) -> None:
         if self._kafka is not None:
             try:
-                self._kafka.close(timeout_ms=2_000)
+                self._kafka.close(timeout_ms=CLOSE_MS)
             except KafkaError as lost:
                 log.info("left the group without a word", extra={"reason": type(lost).__name__})
             self._kafka, self._joined, self._uncommitted_since = None, False, None

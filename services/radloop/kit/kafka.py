@@ -188,26 +188,27 @@ class Broker:
         return consumer
 
     def take_back(self, group: str, instance: str) -> None:
-        """Remove what a group remembers of a member, which has left it without a word; raise Transient where the broker does not do it.
+        """Remove what a group that does not settle remembers of a member, which has left it without a word.
 
         A static member that dies as it joins is expected back for as long as its session lasts; the embedded broker waits for it for ever,
-        and lets nobody in meanwhile, not even the member itself (KIP-345 has the request).
+        and lets nobody in meanwhile, not even the member itself. A broker that does not do it is none the worse for it: the member
+        joins all the same (KIP-345).
         """
         try:
             admin = KafkaAdminClient(**self.options(), request_timeout_ms=10_000)
             try:
-                told = admin.describe_groups([group])[group]
+                told = admin.describe_groups([group]).get(group) or {}
                 ours = [
                     MemberToRemove(member_id=one["member_id"], group_instance_id=one["group_instance_id"])
-                    for one in told["members"] or () if one["group_instance_id"] == f"{group}-{instance}"
+                    for one in told.get("members") or () if one["group_instance_id"] == f"{group}-{instance}"
                 ]
-                log.info("taking a membership back", extra={"group": group, "state": told["group_state"], "count": len(ours)})
-                if ours:
+                if ours and told["group_state"] != "Stable":
                     admin.remove_group_members(group, ours)
+                    log.info("took a membership back", extra={"group": group, "state": told["group_state"], "count": len(ours)})
             finally:
                 admin.close()
-        except (KafkaError, ValueError) as away:
-            raise translated(away) from away
+        except (KafkaError, ValueError) as refused:
+            log.info("a membership could not be taken back", extra={"group": group, "reason": type(refused).__name__})
 
     def ensure_topics(self) -> None:
         """Create what is missing and verify the partitions of the rest; raise Misconfigured where they differ."""

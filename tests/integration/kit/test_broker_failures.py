@@ -15,6 +15,7 @@ from conftest import wait_until
 from examples.diary import Here
 from examples.flow import Flow
 from kafka.admin import KafkaAdminClient
+from kafka.errors import GroupAuthorizationFailedError
 
 from radloop.kit.kafka import Broker
 from radloop.kit.relay import Relay
@@ -67,6 +68,15 @@ def joined(process: "subprocess.Popen[str]") -> None:
     """Wait until it has its partitions."""
     assert process.stdout is not None
     assert process.stdout.readline() == "joined\n"
+
+
+def members(broker: Broker, group: str) -> set[str]:
+    """Return the instances that a group knows."""
+    client: Any = KafkaAdminClient(**broker.options(), request_timeout_ms=10_000)
+    try:
+        return {one["group_instance_id"] for one in client.describe_groups([group])[group]["members"]}
+    finally:
+        client.close()
 
 
 def committed(broker: Broker, group: str) -> int:
@@ -133,10 +143,25 @@ def test_the_membership_of_one_that_is_gone_can_be_taken_back(here: Here, there:
     joined(gone)
     gone.kill()
     gone.wait()
-    there.broker.take_back(there.store.room, "a")
     other = there.consumer("b")
     there.start(other)
-    wait_until(lambda: bool(other._kafka and other._kafka.assignment()), 8)
+
+    def let_in() -> bool:
+        there.broker.take_back(there.store.room, "a")  # nothing is taken back before the other's coming has unsettled the group
+        return bool(other._kafka and other._kafka.assignment())
+
+    wait_until(let_in, 8)
+    assert members(there.broker, there.store.room) == {f"{there.store.room}-b"}
+
+
+def test_a_broker_that_takes_no_membership_back_is_none_the_worse(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rights may be missing, or it may be away: whoever joins next is told so by the join."""
+
+    def refuses(*_: object) -> None:
+        raise GroupAuthorizationFailedError
+
+    monkeypatch.setattr(KafkaAdminClient, "describe_groups", refuses)
+    here.broker.take_back(here.store.room, "a")
 
 
 def test_there_is_nothing_to_take_back_from_a_group_that_is_not_there(here: Here) -> None:

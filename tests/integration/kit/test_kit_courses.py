@@ -249,3 +249,15 @@ def test_a_consumer_that_is_asked_to_stop_leaves_nothing_settled_uncommitted(roo
     hear(rooms)
     rooms.hearer.consumer.stop()
     assert (rooms.book(CASE), lag(rooms)) == (("a-1", "b-2"), 1)
+
+
+def test_a_consumer_stops_without_a_word_where_its_group_takes_no_offsets(rooms: Rooms) -> None:
+    """Whatever the broker says: what comes after it in a room's stop must be reached."""
+    hear(rooms)
+    say(rooms, "a")
+    hear(rooms)
+    rooms.broker.joining = True
+    hear(rooms)
+    rooms.pass_time(16)
+    rooms.hearer.consumer.stop()
+    assert rooms.hearer.consumer._kafka is None

@@ -162,6 +162,28 @@ def test_a_reading_that_hangs_is_given_up_by_another_reader_of_the_same_process(
     assert [outcome for _, outcome in queue.ended] == ["abandoned", "recorded"]
 
 
+def test_an_urgent_reading_that_hangs_holds_up_what_can_wait_no_longer() -> None:
+    """Given up, nobody waits for it: what is not urgent is read again, though its reader is stuck still."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    queue, seen = Queue(taken("stat", rank=0)), list[str]()
+    readers: Readers
+
+    def submit(command: Any) -> Outcome:
+        seen.append(command.id)
+        if len(seen) == 1:
+            clock.advance(130)
+            queue.waiting.append(taken("stat", rank=0))
+            readers._turn()
+            clock.advance(1)
+            queue.waiting.append(taken("shadow", rank=3))
+            readers._turn()
+        return Outcome(kind="recorded")
+
+    readers = Readers(queue, submit, clock, 1)
+    readers._turn()
+    assert seen == ["stat", "stat/abandoned", "shadow"]
+
+
 def test_a_dependency_that_is_away_is_no_attempt() -> None:
     """The reading goes back, and the reader waits as long as it is told."""
     queue = Queue(taken())

@@ -21,6 +21,10 @@ class Stack:
         """The process id of a part while it runs."""
         return self.running.get(part)
 
+    def hold(self, part: str) -> None:
+        """Keep it from coming back."""
+        assert self.running[part]
+
     def kill(self, part: str) -> None:
         """Kill it."""
         assert self.running[part]
@@ -57,7 +61,10 @@ def test_what_is_on_its_way_up_is_waited_for() -> None:
     assert stack.killed == ["triage"]
 
 
-@pytest.mark.parametrize("name", ["kill triage", "kill kafka", "kill inference and triage"])
+@pytest.mark.parametrize("name", [
+    "kill triage", "kill kafka", "kill inference and triage", "kill postgres", "kafka hangs", "kafka is away", "postgres hangs",
+    "postgres is away",
+])
 def test_what_never_runs_is_missed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said, and counts as no kill."""
     monkeypatch.setattr("radloop.workbench.drill.strikes._UP", 0.05)

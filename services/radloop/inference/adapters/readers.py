@@ -67,7 +67,7 @@ class Readers:
         self._known_by = clock.monotonic() + _CATCH_UP_S
         self._taking = threading.Lock()
         self._held: dict[str, float] = {}
-        self._urgent, self._calm_at = 0, clock.monotonic()
+        self._urgent, self._calm_at = set[str](), clock.monotonic()
         self._workers = (
             Worker("reader-urgent", lambda: self._turn(URGENT)),
             *(Worker(f"reader-{number}", self._turn) for number in range(1, others + 1)),
@@ -101,7 +101,8 @@ class Readers:
             if taken is not None and not hangs:
                 self._held[taken.reading_id] = self._clock.monotonic()
             urgent = taken is not None and taken.rank < URGENT
-            self._urgent += urgent
+            if taken is not None and urgent:
+                self._urgent.add(taken.reading_id)
         if taken is None:
             return min(_IDLE_S, hold) if hold > 0 else _IDLE_S
         try:
@@ -111,7 +112,7 @@ class Readers:
                 if not hangs:
                     self._held.pop(taken.reading_id, None)
                 if urgent:
-                    self._urgent -= 1
+                    self._urgent.discard(taken.reading_id)  # also of a reader that hangs: nobody waits for it any more
                     self._calm_at = self._clock.monotonic() + _MOMENT_S
             if urgent:
                 self.wake()

@@ -130,10 +130,11 @@ def _put_aside(told: Sequence[Told], view: _View) -> Iterator[str]:
     messages = {step.digest for one in unread for step in one.story.steps if isinstance(step, Message)}
     cases = {view.case(one.story) for one in unread} - {""}
     for buried in view.books.buried:
-        if buried.digest not in messages and buried.subject not in cases:
+        unreadable = buried.room == "inference" and buried.subject in cases
+        if buried.digest not in messages and not unreadable:
             yield f"{buried.subject}: {buried.input_id} lies in {buried.room}'s quarantine: {buried.reason[:_SHOWN]}"
     for delivery in view.books.deliveries:
-        if delivery.state == "quarantined" and delivery.case not in cases:
+        if delivery.state == "quarantined":
             yield f"case {delivery.case}: its {delivery.kind} for the {delivery.receiver} lies in quarantine"
 
 

@@ -17,6 +17,7 @@ import psycopg
 
 from radloop.kit.errors import Permanent, Transient
 from radloop.workbench.drill.far_end import FarEnd, Manner
+from radloop.workbench.drill.kafkas import Apache
 from radloop.workbench.drill.processes import children, running, signal_all
 from radloop.workbench.drill.schedule import ROOMS, Outages
 from radloop.workbench.drill.stage import Stage
@@ -143,10 +144,7 @@ def _kill_kafka(ground: Ground) -> str:
 
 
 def _kafka_hangs(ground: Ground) -> str:
-    apache, stack = ground.stage.kafka, ground.stage.stack
-    with _stopped(apache.pids() if apache else _own(stack.pid("kafka"))):
-        ground.rest(ground.outages.kafka)
-    return f"for {ground.outages.kafka:g} s"
+    return _hangs(ground, "kafka", ground.outages.kafka, ground.stage.kafka)
 
 
 def _kafka_away(ground: Ground) -> str:
@@ -162,6 +160,7 @@ def _kafka_away(ground: Ground) -> str:
 
 def _kill_postgres(ground: Ground) -> str:
     """The server and every process of it at once."""
+    ground.meets(lambda: bool(ground.stage.stack.pid("postgres")), _UP)
     pids = _own(ground.stage.stack.pid("postgres"))
     missed = _kill(ground, "postgres")
     signal_all(pids, signal.SIGKILL)
@@ -169,9 +168,7 @@ def _kill_postgres(ground: Ground) -> str:
 
 
 def _postgres_hangs(ground: Ground) -> str:
-    with _stopped(_own(ground.stage.stack.pid("postgres"))):
-        ground.rest(ground.outages.postgres)
-    return f"for {ground.outages.postgres:g} s"
+    return _hangs(ground, "postgres", ground.outages.postgres)
 
 
 def _postgres_away(ground: Ground) -> str:
@@ -255,9 +252,21 @@ def _being(line: FarEnd, manner: Manner) -> Iterator[None]:
         line.be(Manner.HONEST)
 
 
+def _hangs(ground: Ground, part: str, seconds: float, apache: Apache | None = None) -> str:
+    """Stopped for so long, with its connections open."""
+    stack = ground.stage.stack
+    if apache is None and not ground.meets(lambda: bool(stack.pid(part)), _UP):
+        return Missed("it did not run")
+    with _stopped(apache.pids() if apache else _own(stack.pid(part))):
+        ground.rest(seconds)
+    return f"for {seconds:g} s"
+
+
 def _away(ground: Ground, part: str, seconds: float) -> str:
     """Killed, and kept from being started again for so long."""
     stack = ground.stage.stack
+    if not ground.meets(lambda: bool(stack.pid(part)), _UP):
+        return Missed("it did not run")
     with ExitStack() as back:
         stack.hold(part)
         back.callback(stack.release, part)
