@@ -18,9 +18,11 @@ def test_ctrl_c_ends_the_demo_with_a_sentence_and_nothing_else(tmp_path: Path) -
     printed = tmp_path / "printed"
     with home_of_its_own() as home, printed.open("w") as output:
         arguments = f"ARGS=--phantoms --free-ports --studies 1 --pool 1 --home {home}"
-        # A session of its own: Ctrl-C reaches make, its shell and the demo alike, and nobody else.
+        # A session of its own: Ctrl-C reaches make, its shell and the demo alike, and nobody else. Tests that were started in the
+        # background ignore it, and so would make.
         with subprocess.Popen(
-            ["make", "demo", arguments], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            ["env", "--default-signal=INT", "make", "demo", arguments],
+            cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         ) as made:
             begun = eventually(lambda: "starting" in printed.read_text() or made.poll() is not None, 120)
             os.killpg(made.pid, signal.SIGINT)
