@@ -188,11 +188,11 @@ class Broker:
         return consumer
 
     def take_back(self, group: str, instance: str) -> None:
-        """Remove what a group that does not settle remembers of a member, which has left it without a word.
+        """Remove what a group remembers of a member, which has left it without a word as its join was not answered.
 
-        A static member that dies as it joins is expected back for as long as its session lasts; the embedded broker waits for it for ever,
-        and lets nobody in meanwhile, not even the member itself. A broker that does not do it is none the worse for it: the member
-        joins all the same (KIP-345).
+        A static member that dies as it joins is expected back for as long as its session lasts. The embedded broker waits for it for ever,
+        and lets nobody in meanwhile; or it keeps it as a stable member, and answers no join of that name any more. A broker that
+        does not do it is none the worse for it: the member joins all the same (KIP-345).
         """
         try:
             admin = KafkaAdminClient(**self.options(), request_timeout_ms=10_000)
@@ -202,7 +202,7 @@ class Broker:
                     MemberToRemove(member_id=one["member_id"], group_instance_id=one["group_instance_id"])
                     for one in told.get("members") or () if one["group_instance_id"] == f"{group}-{instance}"
                 ]
-                if ours and told["group_state"] != "Stable":
+                if ours:
                     admin.remove_group_members(group, ours)
                     log.info("took a membership back", extra={"group": group, "state": told["group_state"], "count": len(ours)})
             finally:

@@ -146,11 +146,8 @@ def test_the_membership_of_one_that_is_gone_can_be_taken_back(here: Here, there:
     other = there.consumer("b")
     there.start(other)
 
-    def let_in() -> bool:
-        there.broker.take_back(there.store.room, "a")  # nothing is taken back before the other's coming has unsettled the group
-        return bool(other._kafka and other._kafka.assignment())
-
-    wait_until(let_in, 8)
+    there.broker.take_back(there.store.room, "a")
+    wait_until(lambda: bool(other._kafka and other._kafka.assignment()), 8)
     assert members(there.broker, there.store.room) == {f"{there.store.room}-b"}
 
 
