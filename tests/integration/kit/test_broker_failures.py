@@ -137,18 +137,18 @@ def test_a_member_that_is_killed_is_succeeded_by_one_of_its_name(here: Here, the
 
 
 def test_the_membership_of_one_that_is_gone_can_be_taken_back(here: Here, there: Here, spawn: Spawn) -> None:
-    """Another member is let in at once: no session has to end first, which at the embedded broker none does."""
-    here.start(Relay(here.store, here.broker))
+    """Its alone, and of a stable group too; another is let in at once. No session has to end first: at the embedded broker none does."""
     gone = spawn("a")
     joined(gone)
     gone.kill()
     gone.wait()
+    there.broker.take_back(there.store.room, "b")
+    assert members(there.broker, there.store.room) == {f"{there.store.room}-a"}
+    there.broker.take_back(there.store.room, "a")
+    assert members(there.broker, there.store.room) == set()
     other = there.consumer("b")
     there.start(other)
-
-    there.broker.take_back(there.store.room, "a")
     wait_until(lambda: bool(other._kafka and other._kafka.assignment()), 8)
-    assert members(there.broker, there.store.room) == {f"{there.store.room}-b"}
 
 
 def test_a_broker_that_takes_no_membership_back_is_none_the_worse(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

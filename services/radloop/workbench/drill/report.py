@@ -28,11 +28,16 @@ class Drilled:
     to_rest: float | None
 
     @property
+    def met(self) -> bool:
+        """Say whether any strike found what it was to strike."""
+        return any(one.met for one in self.struck)
+
+    @property
     def holds(self) -> bool:
         """Say whether every promise was kept and every strike recovered from."""
         recovered = all(one.recovery is not None for one in self.struck)
         clean = not (self.account.broken or self.account.lost or self.account.duplicated)
-        return any(one.met for one in self.struck) and recovered and clean and self.to_rest is not None and self.account.accepted > 0
+        return self.met and recovered and clean and self.to_rest is not None and self.account.accepted > 0
 
 
 def figures(rounds: Sequence[Drilled]) -> dict[str, float | str]:
@@ -84,7 +89,7 @@ def lines(drilled: Drilled) -> tuple[str, ...]:
     shown = account.broken[:_SHOWN]
     more = len(account.broken) - len(shown)
     return (
-        *(() if any(one.met for one in drilled.struck) else ("NOT KEPT: nothing was struck, so nothing is shown; give it more --seconds",)),
+        *(() if drilled.met else ("NOT KEPT: nothing was struck, so nothing is shown; give it more --seconds",)),
         "",
         f"{len(drilled.struck)} strikes with {kills:.0f} kills in {drilled.streamed:.0f} s; recovery p95 {p95:.1f} s; {rest}",
         (

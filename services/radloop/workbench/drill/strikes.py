@@ -56,6 +56,9 @@ class Missed(str):
     __slots__ = ()
 
 
+_NOT_THERE = Missed("it did not run")
+
+
 @dataclass(frozen=True)
 class Strike:
     """One thing that can happen. `act` returns a note for the report, mostly empty; `healed` must hold besides before it is over.
@@ -112,12 +115,16 @@ def _mid_batch(room: str) -> Strike:
 
 def _kill(ground: Ground, *parts: str) -> str:
     """Kill parts at once, as soon as all of them run: one may be on its way up from a strike before."""
-    stack = ground.stage.stack
-    if not ground.meets(lambda: all(stack.pid(part) for part in parts), _UP):
-        return Missed("it did not run")
+    if not _run(ground, *parts):
+        return _NOT_THERE
     for part in parts:
-        stack.kill(part)
+        ground.stage.stack.kill(part)
     return ""
+
+
+def _run(ground: Ground, *parts: str) -> bool:
+    """Wait until parts run, all of them; False where they do not."""
+    return ground.meets(lambda: all(ground.stage.stack.pid(part) for part in parts), _UP)
 
 
 def _killing(*parts: str) -> Callable[[Ground], str]:
@@ -160,11 +167,12 @@ def _kafka_away(ground: Ground) -> str:
 
 def _kill_postgres(ground: Ground) -> str:
     """The server and every process of it at once."""
-    ground.meets(lambda: bool(ground.stage.stack.pid("postgres")), _UP)
+    if not _run(ground, "postgres"):
+        return _NOT_THERE
     pids = _own(ground.stage.stack.pid("postgres"))
-    missed = _kill(ground, "postgres")
+    ground.stage.stack.kill("postgres")
     signal_all(pids, signal.SIGKILL)
-    return missed
+    return ""
 
 
 def _postgres_hangs(ground: Ground) -> str:
@@ -254,10 +262,9 @@ def _being(line: FarEnd, manner: Manner) -> Iterator[None]:
 
 def _hangs(ground: Ground, part: str, seconds: float, apache: Apache | None = None) -> str:
     """Stopped for so long, with its connections open."""
-    stack = ground.stage.stack
-    if apache is None and not ground.meets(lambda: bool(stack.pid(part)), _UP):
-        return Missed("it did not run")
-    with _stopped(apache.pids() if apache else _own(stack.pid(part))):
+    if apache is None and not _run(ground, part):
+        return _NOT_THERE
+    with _stopped(apache.pids() if apache else _own(ground.stage.stack.pid(part))):
         ground.rest(seconds)
     return f"for {seconds:g} s"
 
@@ -265,8 +272,8 @@ def _hangs(ground: Ground, part: str, seconds: float, apache: Apache | None = No
 def _away(ground: Ground, part: str, seconds: float) -> str:
     """Killed, and kept from being started again for so long."""
     stack = ground.stage.stack
-    if not ground.meets(lambda: bool(stack.pid(part)), _UP):
-        return Missed("it did not run")
+    if not _run(ground, part):
+        return _NOT_THERE
     with ExitStack() as back:
         stack.hold(part)
         back.callback(stack.release, part)
