@@ -23,6 +23,7 @@ from radloop.standards import evidence
 from radloop.standards.dicom.errors import DicomError
 from radloop.standards.dicom.pixels import prepare_file
 from radloop.standards.evidence import EvidenceMap
+from radloop.standards.package import Segmenter
 
 SYSTEM = Actor(kind="system", id="inference")
 """The actor of readings: nobody asked but the study itself."""
@@ -148,6 +149,8 @@ def look(command: ReadStudy, lens: Lens) -> Seen:
             continue
         try:
             described = lens.packages.describe(model.model, version.version, version.weights_sha256)
+            if isinstance(described, Segmenter):
+                continue  # it outlines what a reader points at, and reads nothing by itself
             why = refusal(images, case.procedure, described.package.applicability)
             if why:
                 refusals.append(f"{model.model} {version.version} does not read it: {why}")
@@ -166,7 +169,7 @@ def _look_along(command: ReadStudy, case: Case, images: Images, models: Sequence
     for model, version in ((one, shadow) for one in models for shadow in one.shadows):
         try:
             described = lens.packages.describe(model.model, version.version, version.weights_sha256)
-            if not refusal(images, case.procedure, described.package.applicability):
+            if not isinstance(described, Segmenter) and not refusal(images, case.procedure, described.package.applicability):
                 said.append(_read(command, case, images, version, described, lens))
         except Permanent as never:
             failures.append(f"{model.model} {version.version}: {never.reason}")

@@ -10,7 +10,7 @@ from radloop.events.common import Blob
 from radloop.inference.domain.answer import Home, Outputs
 from radloop.inference.domain.case import Case
 from radloop.inference.domain.model import Model
-from radloop.standards.package import Package
+from radloop.standards.package import Package, Segmenter
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Files(Protocol):
 class Packages(Protocol):
     """The model packages in the repository."""
 
-    def describe(self, model: str, version: int, weights_sha256: str) -> Described:
-        """Return a version's package; raise Permanent where it is missing, wrong, or not of the released weights."""
+    def describe(self, model: str, version: int, weights_sha256: str) -> Described | Segmenter:
+        """Return a version's package, a segmenter's as it is; raise Permanent where it is missing, wrong, or not of the released weights."""
         ...
 
 

@@ -21,7 +21,7 @@ from radloop.retraining.domain.book import (
 )
 from radloop.retraining.domain.case import TEACHING, CaseFile, Label, SnapshotEntry
 from radloop.retraining.domain.commands import (
-    AddModel, Moved, Promote, Rollback, StartCycle, Started, learnt_from,
+    Adapt, AddModel, Moved, Promote, Rollback, StartCycle, Started, learnt_from,
 )
 from radloop.retraining.domain.plan import Plan
 from radloop.retraining.domain.record import Sign
@@ -105,6 +105,8 @@ def wait_for_quiet(event: LabelSettled, book: Book | None, plan: Plan) -> Decisi
 def consider_cycle(seen: tuple[Due, int], book: Book | None, plan: Plan) -> Decision[Book]:
     """It has been quiet: a cycle starts if enough new answers came since the last one started."""
     timer, usable = seen
+    if timer.subject != plan.model:
+        return Skip("a segmenter learns when masks are handed over")
     book = replace(book or Book(model=plan.model), waiting_since=None)
     new = usable - (book.cycles[-1].usable if book.cycles else 0)
     if new < plan.training.labels_to_start or _hindrance(book):
@@ -121,6 +123,21 @@ def start_cycle(seen: tuple[StartCycle, int], book: Book | None) -> Decision[Boo
     return _begin(command, book, usable)
 
 
+def adapt(command: Adapt, book: Book | None, plan: Plan) -> Decision[Book]:
+    """Somebody hands over confirmed masks: a segmenter learns from them as a cycle of its own."""
+    book = book or Book(model=command.subject)
+    reason = ""
+    if plan.outlines is None:
+        reason = "the change-control plan has no section `outlines`: nothing was agreed on what a segmenter must show"
+    elif book.model == plan.model:
+        reason = f"{book.model} is the classifier, which learns from answers; give the segmenter another name"
+    elif book.running() is not None:
+        reason = "a cycle is running"
+    if reason:
+        return Skip(reason, answer=Started(cycle_id="", reason=reason))
+    return _start(command, book, command.images, "adapt", masks=command.masks)
+
+
 def _hindrance(book: Book | None) -> str:
     if book is None or book.base() is None:
         return "no model is registered that a cycle could start from"
@@ -130,17 +147,22 @@ def _hindrance(book: Book | None) -> str:
 
 
 def _begin(cause: Input, book: Book, usable: int) -> Record[Book]:
-    base, serving = book.base(), book.serving()
+    base = book.base()
     assert base is not None  # no hindrance
+    return _start(cause, book, usable, "cycle", base=base.package)
+
+
+def _start(cause: Input, book: Book, usable: int, job: str, **given: str) -> Record[Book]:
+    serving = book.serving()
     cycle = Cycle(
         cycle_id=caused_by(cause, "cycle"), version=book.next_number(), state=TRAINING, started_at=cause.at, usable=usable,
     )
     spec = {
         "cycle_id": cycle.cycle_id, "model": book.model, "version": cycle.version, "site": cause.site,
-        "at": cause.at.isoformat(), "base": base.package, "predecessor": serving.package if serving else "",
+        "at": cause.at.isoformat(), "predecessor": serving.package if serving else "", **given,
     }
     return Record(
-        book.with_cycle(cycle), jobs=(StartJob(job_id=cycle.cycle_id, name="cycle", spec=json.dumps(spec)),),
+        book.with_cycle(cycle), jobs=(StartJob(job_id=cycle.cycle_id, name=job, spec=json.dumps(spec)),),
         answer=Started(cycle_id=cycle.cycle_id),
     )
 
@@ -187,15 +209,17 @@ def keep_snapshot(ended: JobEnded, entry: SnapshotEntry | None, plan: Plan) -> D
         return Skip("no new snapshot")
     learnt = learnt_from(ended.result)
     return Record(SnapshotEntry(
-        snapshot=learnt.snapshot, model=plan.model, version=learnt.version, case_ids=learnt.case_ids,
+        snapshot=learnt.snapshot, model=learnt.model or plan.model, version=learnt.version, case_ids=learnt.case_ids,
     ))
 
 
 def add_model(seen: tuple[AddModel, Offered], book: Book | None, plan: Plan) -> Decision[Book]:
     """A package made elsewhere begins in shadow: it has passed no gate on this site's cases."""
     command, offered = seen
-    book = book or Book(model=plan.model)
+    book = book or Book(model=command.subject)
     reason = offered.reason or ("" if offered.model == book.model else f"the package is of another model than {book.model}")
+    if not reason and book.model == plan.model:
+        reason = offered.untrainable  # cycles would start from it
     if reason:
         return Skip(reason, answer=Moved(version=0, reason=reason))
     known = next((one for one in book.versions if one.weights == offered.weights), None)
@@ -246,7 +270,7 @@ def published(answered: DeliveryAnswered, book: Book | None, plan: Plan, sign: S
 
 def promote(command: Promote, book: Book | None, plan: Plan, sign: Sign) -> Decision[Book]:
     """Somebody moves a version: without a passed gate it reaches no patient."""
-    book = book or Book(model=plan.model)
+    book = book or Book(model=command.subject)
     reason = refusal(book, command.version, command.stage)
     version = book.version(command.version)
     if reason or version is None:
@@ -325,6 +349,7 @@ def routes(plan: Plan, shelf: Shelf, packages: Packages, sign: Sign) -> Routes:
             observe=counted_when_due,
         ),
         on(StartCycle, start_cycle, keeps=Book, observe=counted, answers=Started),
+        on(Adapt, partial(adapt, plan=plan), keeps=Book, answers=Started),
         on(JobEnded, partial(keep_snapshot, plan=plan), keeps=SnapshotEntry, key=of_snapshot),
         on(JobEnded, partial(end_cycle, plan=plan, sign=sign), keeps=Book),
         on(AddModel, partial(add_model, plan=plan), keeps=Book, observe=opened, answers=Moved),

@@ -13,6 +13,8 @@ class Offered:
     snapshot: str = ""
     labels: int = 0
     case_ids: tuple[str, ...] = ()
+    untrainable: str = ""
+    """Why no cycle could start from it, empty where one could."""
     reason: str = ""
 
 

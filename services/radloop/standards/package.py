@@ -5,12 +5,13 @@
 
 Which studies the model reads, how their pixels are prepared, what its outputs mean, how its scores become probabilities
 and answers at this site, and the hashes that name the weights. Whoever writes one and whoever reads one use this module.
+There are two kinds: a classifier (`Package`) answers findings; a segmenter (`Segmenter`) outlines what a reader points at.
 """
 
 import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -21,6 +22,7 @@ from radloop.standards.codes import Code
 FILE: Final = "radloop.yaml"
 OOD_FILE: Final = "ood.npz"
 WEIGHTS_FILE: Final = "model.onnx"
+ENCODER_FILE: Final = "encoder.onnx"
 
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -49,6 +51,14 @@ class Ages(_Strict):
 
 
 @dataclass(frozen=True)
+class Pixels(_Strict):
+    """What an image must hold at least, in stored rows and columns: less cannot show what the model looks for."""
+
+    rows_at_least: Count
+    columns_at_least: Count
+
+
+@dataclass(frozen=True)
 class Applicability(_Strict):
     """Which images a model reads, in DICOM's own terms; an empty tuple and a None age ask nothing."""
 
@@ -58,6 +68,7 @@ class Applicability(_Strict):
     ages: Ages | None = None
     sexes: tuple[Literal["M", "F", "O"], ...] = ()
     procedure_codes: tuple[str, ...] = ()
+    pixels: Pixels | None = None
 
 
 @dataclass(frozen=True)
@@ -117,12 +128,15 @@ class Finding(_Strict):
 
 @dataclass(frozen=True)
 class Tensors(_Strict):
-    """The names of the Triton model's input [B, C, H, W] and outputs [B, K, F] (logits), [B, D] and [B, F, h, w]."""
+    """The names of the ONNX file's input [B, C, H, W] and outputs [B, K, F] (of one member also [B, F]), [B, D] and [B, F, h, w]."""
 
     input: str = "IMAGE"
     members: str = "MEMBERS"
     embedding: str = "EMBEDDING"
     evidence: str = "EVIDENCE"
+    """Empty where the model says nothing of where: its evidence is then the same all over the image."""
+    scores: Literal["logits", "probabilities"] = "logits"
+    """What the members' numbers are."""
 
 
 @dataclass(frozen=True)
@@ -156,34 +170,103 @@ class Package(_Strict):
     """The training snapshot."""
     trained_at: str = ""
     """ISO 8601, empty where unknown."""
+    origin: str = ""
+    """The cycle that made it, empty where it was made elsewhere; the change records are found by it and by the weights."""
     tensors: Tensors = Tensors()
+    kind: Literal["classifier"] = "classifier"
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files beside `radloop.yaml` that it names, with their SHA-256."""
+        ood = {self.ood.file: self.ood.sha256} if self.ood else {}
+        return {WEIGHTS_FILE: self.weights_sha256, **ood}
 
 
-_PACKAGE: Final = TypeAdapter(Package)
+@dataclass(frozen=True)
+class ImageEncoder(_Strict):
+    """The Triton model that a segmenter's images go through once, before anything is drawn: IMAGE to IMAGE_EMBEDDING."""
+
+    model: Name
+    version: Count
+    weights_sha256: Sha256
 
 
-def parse(text: str) -> Package:
+@dataclass(frozen=True)
+class Segmenter(_Strict):
+    """One version of an interactive segmentation model: prompts and an image embedding become a mask and a guess of its quality.
+
+    Its `model.onnx` takes EMBEDDING [1, 256, 64, 64] half precision, PLACES [1, T, 2], LABELS [1, T], MASK [1, side, side]
+    and HAS_MASK [1] and answers LOGITS [1, side, side] and QUALITY [1] (expected IoU): Segment Anything's own interface.
+    """
+
+    model: Name
+    version: Count
+    intended_use: str
+    applicability: Applicability
+    preparation: Preparation
+    structures: Annotated[tuple[Code, ...], Field(min_length=1)]
+    """What it was adapted to outline."""
+    encoder: ImageEncoder
+    weights_sha256: Sha256
+    snapshot_sha256: Sha256
+    """The confirmed masks it learned from."""
+    trained_at: str = ""
+    """ISO 8601, empty where unknown."""
+    origin: str = ""
+    """The cycle that made it, empty where it was made elsewhere."""
+    kind: Literal["segmenter"] = "segmenter"
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files beside `radloop.yaml` that it names, with their SHA-256."""
+        return {WEIGHTS_FILE: self.weights_sha256, ENCODER_FILE: self.encoder.weights_sha256}
+
+
+AnyPackage = Package | Segmenter
+_KINDS: Final = {"classifier": TypeAdapter[AnyPackage](Package), "segmenter": TypeAdapter[AnyPackage](Segmenter)}
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of `radloop.yaml`, for whoever writes one elsewhere."""
+    told = TypeAdapter(AnyPackage).json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "title": FILE,
+        "description": "A model package: one version of a classifier or of a segmenter.", **told,
+    }
+
+
+def parse(text: str) -> AnyPackage:
     """Return the package that a `radloop.yaml` describes, BadPackage with every wrong field where it does not."""
     try:
         fields = yaml.safe_load(text)
     except yaml.YAMLError as broken:
         raise BadPackage(f"{FILE} is not YAML: {broken}") from broken
+    kind = fields.get("kind", "classifier") if isinstance(fields, dict) else "classifier"
+    if kind not in _KINDS:
+        raise BadPackage(f"{FILE}: kind: one of {', '.join(_KINDS)}")
     try:
-        package = _PACKAGE.validate_python(fields)
+        package = _KINDS[kind].validate_python(fields)
     except ValidationError as wrong:
         raise BadPackage(f"{FILE}: {_sentences(wrong)}") from wrong
     _consistent(package)
     return package
 
 
-def render(package: Package) -> str:
+def classifier(package: AnyPackage) -> Package:
+    """Return the package as a classifier's; BadPackage where it is of another kind."""
+    if not isinstance(package, Package):
+        raise BadPackage(f"{package.model} {package.version} is a {package.kind}, no classifier")
+    return package
+
+
+def render(package: AnyPackage) -> str:
     """Return the `radloop.yaml` of a package; BadPackage where a value is out of range."""
     text = yaml.safe_dump(_plain(asdict(package)), sort_keys=False, allow_unicode=True, width=120)
     parse(text)
     return text
 
 
-def read(folder: Path) -> Package:
+def read(folder: Path) -> AnyPackage:
     """Return the package of a version's folder; BadPackage where its file is missing or wrong."""
     try:
         text = (folder / FILE).read_text(encoding="utf-8")
@@ -192,7 +275,7 @@ def read(folder: Path) -> Package:
     return parse(text)
 
 
-def write(folder: Path, package: Package) -> None:
+def write(folder: Path, package: AnyPackage) -> None:
     """Write the package's `radloop.yaml` into a version's folder."""
     (folder / FILE).write_text(render(package), encoding="utf-8")
 
@@ -214,7 +297,7 @@ def _sentences(wrong: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, error['loc'])) or 'document'}: {error['msg']}" for error in wrong.errors())
 
 
-def _consistent(package: Package) -> None:
+def _consistent(package: AnyPackage) -> None:
     preparation = package.preparation
     if not len(preparation.mean) == len(preparation.std) == preparation.channels:
         raise BadPackage(f"{FILE}: preparation.mean and preparation.std need one number per channel")

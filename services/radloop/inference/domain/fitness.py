@@ -40,6 +40,9 @@ def image_refusal(image: Instance, rule: Applicability) -> str:
             return f"{tag} is unknown"
         if allowed and value.upper() not in allowed:
             return f"{tag} is {_short(value)}, the model reads {', '.join(allowed)}"
+    if rule.pixels is not None and (image.rows < rule.pixels.rows_at_least or image.columns < rule.pixels.columns_at_least):
+        least = f"{rule.pixels.rows_at_least} × {rule.pixels.columns_at_least}"
+        return f"Rows (0028,0010) × Columns (0028,0011) are {image.rows} × {image.columns}, the model needs {least}"
     return "NumberOfFrames (0028,0008): the model reads single frames" if image.frames > 1 else ""
 
 

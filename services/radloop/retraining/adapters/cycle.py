@@ -18,7 +18,7 @@ from radloop.retraining.domain.division import Division, Labelled, divide
 from radloop.retraining.domain.learning import judge, learn
 from radloop.retraining.domain.plan import Plan
 from radloop.retraining.domain.snapshot import Row, Snapshot, from_bytes, name_of, take, to_bytes
-from radloop.standards.package import WEIGHTS_FILE
+from radloop.standards.package import WEIGHTS_FILE, classifier
 
 SEED = "seed"
 
@@ -60,7 +60,7 @@ def cycle(shelf: StoredShelf, blobs: Blobs, plan: Plan) -> Job:
     def run(text: str, progress: Progress) -> str:
         spec = json.loads(text)
         base = unpack(blobs.get(spec["base"]))
-        says, before = described(base), from_bytes(base[SNAPSHOT_FILE])
+        says, before = classifier(described(base)), from_bytes(base[SNAPSHOT_FILE])
         findings = tuple(finding.code.value for finding in says.findings)
         progress.tell(0.1, "gathering")
         cases = shelf.cases()
@@ -78,7 +78,7 @@ def cycle(shelf: StoredShelf, blobs: Blobs, plan: Plan) -> Job:
         predecessor = comparable(unpack(blobs.get(spec["predecessor"]))) if spec["predecessor"] else None
         results = judge(learned, predecessor, parts.measure, plan)
         progress.tell(0.9, "packaging")
-        package = assemble(learned, held, base[WEIGHTS_FILE], Base(says, spec["site"], spec["at"]))
+        package = assemble(learned, held, base[WEIGHTS_FILE], Base(says, spec["site"], spec["at"], spec["cycle_id"]))
         stored = blobs.put(held)
         return json.dumps(asdict(Learnt(
             package=blobs.put(pack(package)).sha256, weights=described(package).weights_sha256, snapshot=name_of(held),

@@ -2,11 +2,11 @@
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 from onnx.checker import ValidationError
 
 from radloop.kit.errors import Permanent
+from radloop.retraining.adapters.triton_config import parsed
 from radloop.retraining.domain.arrays import Floats
 from radloop.retraining.domain.heads import Heads
 
@@ -17,17 +17,9 @@ _OURS = {_WEIGHT, _BIAS, _EVIDENCE_WEIGHT, _EVIDENCE_BIAS, _SHAPE}
 _CELLS = 7
 
 
-def _parsed(weights: bytes) -> onnx.ModelProto:
-    try:
-        return onnx.load_from_string(weights)
-    except DecodeError as broken:
-        msg = "not an ONNX file"
-        raise Permanent(msg) from broken
-
-
 def _without_heads(weights: bytes) -> onnx.ModelProto:
     """Return the graph up to FEATURES, whether or not it carries heads of ours."""
-    model = _parsed(weights)
+    model = parsed(weights)
     nodes = [node for node in model.graph.node if not node.name.startswith("radloop.")]
     if not any("FEATURES" in node.output for node in nodes):
         msg = "the model is not on the shared backbone: no heads can be put on it here"
@@ -84,7 +76,7 @@ def graph(backbone: bytes, heads: Heads) -> bytes:
 
 def heads_of(weights: bytes) -> Heads:
     """Read the heads back from an ONNX file written by `graph`; raise Permanent where it holds none."""
-    held = {one.name: numpy_helper.to_array(one) for one in _parsed(weights).graph.initializer if one.name in _OURS}
+    held = {one.name: numpy_helper.to_array(one) for one in parsed(weights).graph.initializer if one.name in _OURS}
     if set(held) != _OURS:
         msg = "the model has no heads on the shared backbone: it cannot be compared here"
         raise Permanent(msg)

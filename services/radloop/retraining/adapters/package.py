@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 import numpy as np
 
 from radloop.kit.errors import Permanent, Transient
 from radloop.retraining.adapters.export import graph, heads_of
+from radloop.retraining.adapters.triton_config import configurations, inputs_of, outputs_of, parsed
 from radloop.retraining.domain.calibration import Platt
 from radloop.retraining.domain.conformal import Conformal
 from radloop.retraining.domain.distribution import Distribution
@@ -27,10 +27,14 @@ from radloop.standards import package as standard
 
 CONFIG, GPU_CONFIG, SNAPSHOT_FILE, CODE_FILE = "config.pbtxt", "config.gpu.pbtxt", "snapshot.npz", "model.py"
 _OF_THE_MODEL = (CONFIG, GPU_CONFIG)
-_NEEDED = {standard.WEIGHTS_FILE, CODE_FILE, standard.FILE, SNAPSHOT_FILE, CONFIG}
-_KNOWN = {*_NEEDED, standard.OOD_FILE, GPU_CONFIG}
+_CODE = {CODE_FILE, CONFIG, GPU_CONFIG}
+"""Always our own, whatever a package from elsewhere brings."""
+_KNOWN = {
+    standard.WEIGHTS_FILE, standard.FILE, standard.OOD_FILE, standard.ENCODER_FILE, SNAPSHOT_FILE, *_CODE,
+}
 _LARGEST = 512 * 1024 * 1024
-_CELLS = 7
+
+SEGMENTER_INPUTS, SEGMENTER_OUTPUTS = ("EMBEDDING", "PLACES", "LABELS", "MASK", "HAS_MASK"), ("LOGITS", "QUALITY")
 
 Files = Mapping[str, bytes]
 
@@ -42,6 +46,7 @@ class Base:
     package: standard.Package
     site: str
     trained_at: str
+    origin: str = ""
 
 
 def _hash(data: bytes) -> str:
@@ -66,8 +71,9 @@ def assemble(learned: Learned, snapshot: bytes, backbone: bytes, base: Base) -> 
     weights, ood = graph(backbone, learned.heads), ood_bytes(learned.distribution)
     codes = {finding.code.value: finding.code for finding in base.package.findings}
     described = replace(
-        base.package, members=learned.heads.weight.shape[0], trained_at=base.trained_at, weights_sha256=_hash(weights),
-        snapshot_sha256=_hash(snapshot), ood=standard.OutOfDistribution(learned.distribution.threshold, _hash(ood)),
+        base.package, members=learned.heads.weight.shape[0], trained_at=base.trained_at, origin=base.origin,
+        weights_sha256=_hash(weights), snapshot_sha256=_hash(snapshot),
+        ood=standard.OutOfDistribution(learned.distribution.threshold, _hash(ood)),
         findings=tuple(
             standard.Finding(
                 codes[reading.finding], reading.operating_point,
@@ -84,39 +90,72 @@ def assemble(learned: Learned, snapshot: bytes, backbone: bytes, base: Base) -> 
     )
     return {
         standard.WEIGHTS_FILE: weights, standard.OOD_FILE: ood, SNAPSHOT_FILE: snapshot,
-        standard.FILE: standard.render(described).encode(), **_code(described, learned.heads),
+        standard.FILE: standard.render(described).encode(), **_code(described.model, weights),
     }
 
 
-def _code(says: standard.Package, heads: Heads) -> dict[str, bytes]:
-    """Return what Triton runs and reads of a package: always our own, whatever a package from elsewhere brings."""
-    members, findings, width = heads.weight.shape
-    values = {
-        "model": says.model, "channels": says.preparation.channels, "rows": says.preparation.rows,
-        "columns": says.preparation.columns, "members": members, "findings": findings, "embedding": width, "cells": _CELLS,
-    }
-    folder = files("radloop.retraining") / "adapters" / "triton"
+def assemble_segmenter(says: standard.Segmenter, decoder: bytes, encoder: bytes) -> dict[str, bytes]:
+    """Return the files of a segmenter's version: both graphs, `radloop.yaml`, the code and Triton's configurations."""
+    described = replace(says, weights_sha256=_hash(decoder), encoder=replace(says.encoder, weights_sha256=_hash(encoder)))
     return {
-        CODE_FILE: (folder / CODE_FILE).read_bytes(),
-        **{name: Template((folder / name).read_text()).substitute(values).encode() for name in _OF_THE_MODEL},
+        standard.WEIGHTS_FILE: decoder, standard.ENCODER_FILE: encoder,
+        standard.FILE: standard.render(described).encode(), **_code(described.model, decoder),
     }
 
 
-def described(package: Files) -> standard.Package:
+def _code(model: str, weights: bytes) -> dict[str, bytes]:
+    """Return what Triton runs and reads of a package, from the file it is to serve."""
+    here, there = configurations(weights, model)
+    code = (files("radloop.retraining") / "adapters" / "triton" / CODE_FILE).read_bytes()
+    return {CODE_FILE: code, CONFIG: here.encode(), GPU_CONFIG: there.encode()}
+
+
+def described(package: Files) -> standard.AnyPackage:
     """Return what a package says of itself, after checking its files against the hashes it names."""
-    missing = _NEEDED - set(package)
-    if missing:
-        msg = f"the package lacks {', '.join(sorted(missing))}"
-        raise Permanent(msg)
+    if standard.FILE not in package:
+        raise Permanent(f"the package lacks {standard.FILE}")
     says = standard.parse(package[standard.FILE].decode("utf-8", errors="replace"))
-    expected = {standard.WEIGHTS_FILE: says.weights_sha256, SNAPSHOT_FILE: says.snapshot_sha256}
-    if says.ood is not None:
-        expected[says.ood.file] = says.ood.sha256
-    for name, named in expected.items():
-        if name not in package or _hash(package[name]) != named:
+    snapshot = {SNAPSHOT_FILE: says.snapshot_sha256} if SNAPSHOT_FILE in package else {}
+    for name, named in (says.files | snapshot).items():
+        if name not in package:
+            raise Permanent(f"the package lacks {name}")
+        if _hash(package[name]) != named:
             msg = f"{name} is not what {standard.FILE} names"
             raise Permanent(msg)
+    fits(says, package[standard.WEIGHTS_FILE])
     return says
+
+
+def fits(says: standard.AnyPackage, weights: bytes) -> None:
+    """Raise Permanent where the graph's inputs and outputs are not those that its `radloop.yaml` speaks of."""
+    model = parsed(weights)
+    if isinstance(says, standard.Segmenter):
+        given, wanted = {**inputs_of(model), **outputs_of(model)}, {*SEGMENTER_INPUTS, *SEGMENTER_OUTPUTS}
+        if missing := wanted - set(given):
+            raise Permanent(f"{standard.WEIGHTS_FILE} has no {', '.join(sorted(missing))}")
+        return
+    prepared, tensors, findings = says.preparation, says.tensors, len(says.findings)
+    image = (prepared.channels, prepared.rows, prepared.columns)
+    wanted_shapes: list[tuple[str, dict[str, tuple[int, ...]], tuple[tuple[int, ...], ...]]] = [
+        (tensors.input, inputs_of(model), (image,)),
+        (tensors.members, outputs_of(model), ((says.members, findings), *(((findings,),) if says.members == 1 else ()))),
+        (tensors.embedding, outputs_of(model), ((-1,),)),
+        *([(tensors.evidence, outputs_of(model), ((findings, -1, -1),))] if tensors.evidence else []),
+    ]
+    for name, held, shapes in wanted_shapes:
+        if name not in held:
+            raise Permanent(f"{standard.WEIGHTS_FILE} has no {name or 'nameless tensor'}; it has {', '.join(held)}")
+        if held[name][:1] != (-1,):
+            raise Permanent(f"{standard.WEIGHTS_FILE}: the first dimension of {name}, the batch, must be free")
+        if not any(_agree(held[name][1:], shape) for shape in shapes):
+            raise Permanent(f"{standard.WEIGHTS_FILE}: {name} is {held[name]}, {standard.FILE} says [batch, {shapes[0]}]")
+    if extra := set(inputs_of(model)) - {tensors.input}:
+        raise Permanent(f"{standard.WEIGHTS_FILE} wants more than an image: {', '.join(sorted(extra))}")
+
+
+def _agree(held: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Say whether shapes agree, -1 standing for any."""
+    return len(held) == len(wanted) and all(-1 in pair or pair[0] == pair[1] for pair in zip(held, wanted, strict=True))
 
 
 def renumbered(package: Files, version: int) -> dict[str, bytes]:
@@ -142,8 +181,8 @@ def readings_of(says: standard.Package) -> tuple[Reading, ...]:
 
 
 def comparable(package: Files) -> tuple[Heads, tuple[Reading, ...]]:
-    """Return what the gate compares of a version: its heads and readings."""
-    return heads_of(package[standard.WEIGHTS_FILE]), readings_of(described(package))
+    """Return what the gate compares of a version: its heads and readings; raise Permanent where it is not on the shared backbone."""
+    return heads_of(package[standard.WEIGHTS_FILE]), readings_of(standard.classifier(described(package)))
 
 
 def pack(package: Files) -> bytes:
@@ -174,20 +213,26 @@ def unpack(data: bytes) -> dict[str, bytes]:
     except tarfile.TarError as broken:
         msg = "the package is not a tar"
         raise Permanent(msg) from broken
-    code = _code(described(found), heads_of(found[standard.WEIGHTS_FILE]))
-    try:
-        with zipfile.ZipFile(io.BytesIO(found[SNAPSHOT_FILE])) as held_rows:
-            held_rows.testzip()
-    except zipfile.BadZipFile as broken:
-        msg = f"{SNAPSHOT_FILE} is damaged"
-        raise Permanent(msg) from broken
-    return {**found, **code}
+    says = described(found)
+    if SNAPSHOT_FILE in found:
+        try:
+            with zipfile.ZipFile(io.BytesIO(found[SNAPSHOT_FILE])) as held_rows:
+                held_rows.testzip()
+        except zipfile.BadZipFile as broken:
+            msg = f"{SNAPSHOT_FILE} is damaged"
+            raise Permanent(msg) from broken
+    return {**found, **_code(says.model, found[standard.WEIGHTS_FILE])}
 
 
 def from_folder(version: Path) -> dict[str, bytes]:
-    """Read a version's folder of a model repository back, with the configuration beside it."""
+    """Read a version's folder of a model repository back, with the configuration beside it, and a segmenter's encoder."""
     places = {name: (version.parent if name in _OF_THE_MODEL else version) / name for name in _KNOWN}
-    return {name: place.read_bytes() for name, place in places.items() if place.is_file()}
+    found = {name: place.read_bytes() for name, place in places.items() if place.is_file()}
+    says = standard.read(version)
+    if isinstance(says, standard.Segmenter):
+        encoder = version.parents[1] / says.encoder.model / str(says.encoder.version)
+        found[standard.ENCODER_FILE] = (encoder / standard.WEIGHTS_FILE).read_bytes()
+    return found
 
 
 def _write(place: Path, data: bytes) -> None:
@@ -204,19 +249,28 @@ def publish(package: Files, repository: Path) -> Path:
     renamed. Publishing the same version again changes nothing; another version of the same number is refused.
     """
     says = described(package)
-    home = repository / says.model
-    target = home / str(says.version)
+    if isinstance(says, standard.Segmenter):
+        encoder = package[standard.ENCODER_FILE]
+        behind = {standard.WEIGHTS_FILE: encoder, **_code(says.encoder.model, encoder)}
+        _publish(behind, says.encoder.model, says.encoder.version, repository)
+    held = {name: data for name, data in package.items() if name != standard.ENCODER_FILE}
+    return _publish(held, says.model, says.version, repository)
+
+
+def _publish(package: Files, model: str, version: int, repository: Path) -> Path:
+    home = repository / model
+    target = home / str(version)
     try:
         if target.exists():
-            if standard.sha256_of(target / standard.WEIGHTS_FILE) != says.weights_sha256:
-                msg = f"version {says.version} is already there with other weights"
+            if standard.sha256_of(target / standard.WEIGHTS_FILE) != _hash(package[standard.WEIGHTS_FILE]):
+                msg = f"version {version} of {model} is already there with other weights"
                 raise Permanent(msg)
             return target
         home.mkdir(parents=True, exist_ok=True)
         # What a killed publisher of this version left; one version has one publisher at a time.
-        for left in repository.glob(f".{says.model}-{says.version}-*"):
+        for left in repository.glob(f".{model}-{version}-*"):
             shutil.rmtree(left)
-        staged = Path(tempfile.mkdtemp(prefix=f".{says.model}-{says.version}-", dir=repository))
+        staged = Path(tempfile.mkdtemp(prefix=f".{model}-{version}-", dir=repository))
         staged.chmod(0o755)
         for name in set(package) - set(_OF_THE_MODEL):
             _write(staged / name, package[name])

@@ -7,7 +7,7 @@ from radloop.kit.blobs import Blobs
 from radloop.kit.deliveries import Answer
 from radloop.kit.errors import Permanent
 from radloop.kit.flow import Deliver
-from radloop.retraining.adapters.package import SNAPSHOT_FILE, comparable, described, publish, renumbered, unpack
+from radloop.retraining.adapters.package import SNAPSHOT_FILE, Files, comparable, described, publish, renumbered, unpack
 from radloop.retraining.domain.snapshot import from_bytes
 from radloop.retraining.ports import Offered
 
@@ -22,14 +22,26 @@ class StoredPackages:
         """Open a package, check its hashes, and say what it is; what is wrong with it is its reason."""
         try:
             files = unpack(self._blobs.get(package))
-            says, snapshot = described(files), from_bytes(files[SNAPSHOT_FILE])
-            comparable(files)
+            says = described(files)
+            snapshot = from_bytes(files[SNAPSHOT_FILE]) if SNAPSHOT_FILE in files else None
         except Permanent as wrong:
             return Offered(reason=wrong.reason)
         return Offered(
-            model=says.model, weights=says.weights_sha256, snapshot=says.snapshot_sha256, labels=snapshot.labels,
-            case_ids=tuple(row.case_id for row in snapshot.rows),
+            model=says.model, weights=says.weights_sha256, snapshot=says.snapshot_sha256,
+            labels=snapshot.labels if snapshot else 0, case_ids=tuple(row.case_id for row in snapshot.rows) if snapshot else (),
+            untrainable=_untrainable(files),
         )
+
+
+def _untrainable(files: Files) -> str:
+    """Return why no cycle could start from a package, empty where one could."""
+    if SNAPSHOT_FILE not in files:
+        return f"the package lacks {SNAPSHOT_FILE}"
+    try:
+        comparable(files)
+    except Permanent as other:
+        return other.reason
+    return ""
 
 
 class ModelRepository:

@@ -9,6 +9,7 @@ from radloop.kit.errors import Permanent
 
 Floats: TypeAlias = NDArray[np.float64]
 Singles: TypeAlias = NDArray[np.float32]
+Halves: TypeAlias = NDArray[np.float16]
 Truths: TypeAlias = NDArray[np.bool_]
 Whole: TypeAlias = NDArray[np.int64]
 

@@ -13,6 +13,14 @@ class StartCycle(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Adapt(Command):
+    """Adapt a segmenter (the subject) to confirmed masks; `masks` names their archive among the blobs."""
+
+    masks: str
+    images: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class AddModel(Command):
     """Register a package made elsewhere, in shadow; `package` names its bytes among the blobs."""
 
@@ -34,7 +42,7 @@ class Rollback(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Started:
-    """The answer to StartCycle: the cycle, or why there is none."""
+    """The answer to StartCycle and Adapt: the cycle, or why there is none."""
 
     cycle_id: str
     reason: str = ""
@@ -60,6 +68,8 @@ class Learnt:
     case_ids: tuple[str, ...]
     gate_passed: bool
     evidence: tuple[str, ...]
+    model: str = ""
+    """Empty from a cycle of the plan's own model."""
 
 
 def learnt_from(result: str) -> Learnt:

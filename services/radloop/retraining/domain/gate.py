@@ -88,7 +88,8 @@ def sensitivities(called: Truths, labels: Truths, counts: Floats) -> Floats:
         return (counts @ (called & labels)) / (counts @ labels)
 
 
-def _criterion(name: str, estimate: float, replicates: Floats, needed: float, confidence: float) -> Criterion:
+def criterion(name: str, estimate: float, replicates: Floats, needed: float, confidence: float) -> Criterion:
+    """Return one line of the evidence: passed where the lower bound of the replicates [B] reaches what is needed."""
     bound = float(np.quantile(finite(replicates, "a bootstrap replicate"), 1 - confidence))
     return Criterion(name, estimate, bound, needed, passed=bound >= needed)
 
@@ -124,13 +125,13 @@ def hold_gate(
         return sensitivities(version.called, labels, rows)
 
     if predecessor is None:
-        criteria: tuple[Criterion, ...] = (_criterion(
+        criteria: tuple[Criterion, ...] = (criterion(
             "AUC", float(auc(candidate, once)[0]), auc(candidate, counts),
             plan.auc_at_least_without_predecessor, plan.confidence,
         ),)
     else:
         criteria = tuple(
-            _criterion(
+            criterion(
                 f"{name}, candidate minus predecessor",
                 float(measure(candidate, once)[0] - measure(predecessor, once)[0]),
                 measure(candidate, counts) - measure(predecessor, counts), -margin, plan.confidence,

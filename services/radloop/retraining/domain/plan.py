@@ -51,8 +51,24 @@ class ReleasePlan:
 
 
 @dataclass(frozen=True)
+class OutlinePlan:
+    """How a segmenter is adapted to confirmed masks, and what its outlines must show; `steps` are of two images."""
+
+    adapt_on_at_most: int
+    steps: int
+    seed: int
+    gate_patients_at_least: int
+    clicks: int
+    dice_at_least: float
+    dice_not_worse_by: float
+
+
+@dataclass(frozen=True)
 class Plan:
-    """One change-control plan; `sha256` names the bytes it was read from and is part of every change record."""
+    """One change-control plan; `sha256` names the bytes it was read from and is part of every change record.
+
+    Without `outlines` no segmenter is adapted: nothing was agreed on what it would have to show.
+    """
 
     model: str
     version: str
@@ -61,9 +77,10 @@ class Plan:
     calibration: CalibrationPlan
     release: ReleasePlan
     sha256: str
+    outlines: OutlinePlan | None = None
 
 
-P = TypeVar("P", GatePlan, TrainingPlan, CalibrationPlan, ReleasePlan)
+P = TypeVar("P", GatePlan, TrainingPlan, CalibrationPlan, ReleasePlan, OutlinePlan)
 _STAGES_AFTER_GATE = ("canary", "production")
 
 
@@ -100,4 +117,5 @@ def plan_from(data: Mapping[str, object], sha256: str) -> Plan:
     return Plan(
         model=str(data.get("model", "")), version=str(data.get("version", "")), sha256=sha256,
         gate=gate, training=_section(TrainingPlan, "training", data), calibration=calibration, release=release,
+        outlines=_section(OutlinePlan, "outlines", data) if "outlines" in data else None,
     )

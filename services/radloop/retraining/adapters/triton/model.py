@@ -22,19 +22,27 @@ class TritonPythonModel:
         options.inter_op_num_threads = 1
         weights = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
         self._session = onnxruntime.InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
-        self._outputs = [output["name"] for output in config["output"]]
+        self._inputs = [one["name"] for one in config["input"]]
+        self._outputs = [one["name"] for one in config["output"]]
+        self._batched = int(config["max_batch_size"]) > 0
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Run all requests as one batch and give each its own rows back."""
-        images = [pb_utils.get_input_tensor_by_name(request, "IMAGE").as_numpy() for request in requests]
-        batch = images[0] if len(images) == 1 else np.concatenate(images)
-        values = self._session.run(self._outputs, {"IMAGE": batch})
+        """Run all requests as one batch and give each its own rows back; what has no batch runs one by one."""
+        given = [
+            {name: pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in self._inputs} for request in requests
+        ]
+        if not self._batched:
+            return [self._response(self._session.run(self._outputs, one)) for one in given]
+        batch = given[0] if len(given) == 1 else {name: np.concatenate([one[name] for one in given]) for name in self._inputs}
+        values = self._session.run(self._outputs, batch)
         responses, start = [], 0
-        for image in images:
-            stop = start + len(image)
-            responses.append(pb_utils.InferenceResponse([
-                pb_utils.Tensor(name, np.ascontiguousarray(value[start:stop]))
-                for name, value in zip(self._outputs, values, strict=True)
-            ]))
+        for one in given:
+            stop = start + len(one[self._inputs[0]])
+            responses.append(self._response([value[start:stop] for value in values]))
             start = stop
         return responses
+
+    def _response(self, values: list[Any]) -> Any:
+        return pb_utils.InferenceResponse([
+            pb_utils.Tensor(name, np.ascontiguousarray(value)) for name, value in zip(self._outputs, values, strict=True)
+        ])

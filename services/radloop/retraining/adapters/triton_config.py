@@ -1,0 +1,85 @@
+"""Triton's configuration of an ONNX file, read from its own inputs and outputs: for the CPU here, and for GPU nodes.
+
+Both run the same file: here under the python backend with onnxruntime (the wheel's server has no other backend), there
+under Triton's own onnxruntime backend, with TensorRT as its accelerator where `config.gpu.pbtxt` says so.
+"""
+
+from typing import Final
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import TensorProto, ValueInfoProto
+
+from radloop.kit.errors import Permanent
+
+MOST_AT_ONCE: Final = 32
+"""The largest batch that Triton puts together, of models whose first dimension is free."""
+_TYPES: Final[dict[int, str]] = {
+    TensorProto.FLOAT: "TYPE_FP32", TensorProto.FLOAT16: "TYPE_FP16", TensorProto.DOUBLE: "TYPE_FP64",
+    TensorProto.INT64: "TYPE_INT64", TensorProto.INT32: "TYPE_INT32", TensorProto.UINT8: "TYPE_UINT8",
+}
+_DELAY: Final = "max_queue_delay_microseconds: 200"
+"""A lone request pays this delay in full, so it is short."""
+
+
+def parsed(weights: bytes) -> onnx.ModelProto:
+    """Return the graph of an ONNX file; raise Permanent where the bytes are none."""
+    try:
+        model = onnx.load_from_string(weights)
+    except DecodeError as broken:
+        raise Permanent("not an ONNX file") from broken
+    if not model.graph.output:
+        raise Permanent("not an ONNX file: it has no outputs")
+    return model
+
+
+def inputs_of(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """Return the graph's inputs with their shapes, -1 where a dimension is free."""
+    held = {one.name for one in model.graph.initializer}
+    return {one.name: _shape(one) for one in model.graph.input if one.name not in held}
+
+
+def outputs_of(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+    """Return the graph's outputs with their shapes, -1 where a dimension is free."""
+    return {one.name: _shape(one) for one in model.graph.output}
+
+
+def _shape(value: ValueInfoProto) -> tuple[int, ...]:
+    return tuple(dim.dim_value if dim.HasField("dim_value") else -1 for dim in value.type.tensor_type.shape.dim)
+
+
+def configurations(weights: bytes, name: str) -> tuple[str, str]:
+    """Return `config.pbtxt` and `config.gpu.pbtxt` of a model by this name; raise Permanent where its file cannot be served."""
+    model = parsed(weights)
+    held = {one.name for one in model.graph.initializer}
+    inputs = [one for one in model.graph.input if one.name not in held]
+    # Triton batches what has a first dimension that is free, in every input and output.
+    batched = all(_shape(one)[:1] == (-1,) for one in (*inputs, *model.graph.output))
+    tensors = "\n".join((
+        _listed("input", [_tensor(one, batched) for one in inputs]),
+        _listed("output", [_tensor(one, batched) for one in model.graph.output]),
+    ))
+    head = f"max_batch_size: {MOST_AT_ONCE if batched else 0}\n{tensors}\n"
+    here = (
+        f'name: "{name}"\nbackend: "python"\n{head}' + (f"dynamic_batching {{ {_DELAY} }}\n" if batched else "")
+        + "instance_group [ { count: 1 kind: KIND_CPU } ]\nversion_policy { all { } }\n"
+        'parameters { key: "intra_op_threads" value { string_value: "1" } }\n'
+    )
+    there = (
+        f'name: "{name}"\nplatform: "onnxruntime_onnx"\ndefault_model_filename: "model.onnx"\n{head}'
+        + (f"dynamic_batching {{ {_DELAY} preferred_batch_size: [ 8, 16, 32 ] }}\n" if batched else "")
+        + "instance_group [ { count: 1 kind: KIND_GPU } ]\nversion_policy { all { } }\n"
+    )
+    return here, there
+
+
+def _tensor(value: ValueInfoProto, batched: bool) -> str:
+    kind = value.type.tensor_type.elem_type
+    if kind not in _TYPES:
+        raise Permanent(f"{value.name}: tensors of this type are not served: {TensorProto.DataType.Name(kind)}")
+    dims = _shape(value)[1:] if batched else _shape(value)
+    return f'  {{ name: "{value.name}" data_type: {_TYPES[kind]} dims: [ {", ".join(map(str, dims))} ] }}'
+
+
+def _listed(what: str, tensors: list[str]) -> str:
+    return f"{what} [\n" + ",\n".join(tensors) + "\n]"
