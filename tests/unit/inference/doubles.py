@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from radloop.inference.adapters.postgres import Taken
-from radloop.inference.domain.answer import Outputs
 from radloop.kit.errors import Permanent
 
 
@@ -65,8 +64,9 @@ class Server:
         self.unloads += 1
         self.loaded = set()
 
-    def read(self, package: Any, images: np.ndarray) -> Outputs:
+    def infer(self, model: str, version: int, tensors: Any, outputs: Any) -> dict[str, np.ndarray]:
         if self.failure:
             raise self.failure
-        self.asked.append((package.version, len(images)))
-        return Outputs(np.zeros((1, 2, 1)), np.zeros((1, 4)), np.zeros((1, 1, 7, 7)))
+        [images] = tensors.values()
+        self.asked.append((version, len(images)))
+        return {name: np.zeros((len(images), 2, 1), np.float32) for name in outputs}

@@ -275,3 +275,17 @@ def test_a_package_of_other_weights_is_not_loaded() -> None:
     assert server.loads == []
     with pytest.raises(Permanent, match="not those"):
         keeper.read(example.package(1), BLANK)
+
+
+def test_tensors_of_any_kind_go_to_a_version_that_is_warm() -> None:
+    """What is asked of a model beside reading waits for its version, and buries it, as a reading does."""
+    server = Server()
+    keeper = loaded(server, example.released(1))
+    with pytest.raises(Transient, match="being loaded"):
+        keeper.infer("chest", 1, {"CLICK": np.zeros((1, 2), np.int64)}, ("MASK",))
+    keeper._turn()
+    assert set(keeper.infer("chest", 1, {"CLICK": np.zeros((1, 2), np.int64)}, ("MASK",))) == {"MASK"}
+    server.failure = DeadStubError("died", after=0.1)
+    with pytest.raises(DeadStubError):
+        keeper.infer("chest", 1, {"CLICK": np.zeros((1, 2), np.int64)}, ("MASK",))
+    assert not keeper.warm("chest", 1)

@@ -7,11 +7,12 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from radloop.inference.adapters.sight import Tensors, read_through
 from radloop.inference.adapters.triton import DeadStubError
 from radloop.inference.domain.answer import Outputs
 from radloop.inference.domain.model import Model, Version
@@ -31,8 +32,8 @@ _MENDED_AFTER_S = 5.0
 class Server(Protocol):
     """What is asked of Triton here."""
 
-    def read(self, package: Package, images: NDArray[np.float32]) -> Outputs:
-        """Infer."""
+    def infer(self, model: str, version: int, tensors: Tensors, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Return the named outputs of a version for these tensors."""
         ...
 
     def ready(self, model: str) -> set[int]:
@@ -72,26 +73,30 @@ class Loaded:
         """Leave Triton as it is: another instance may be reading."""
         self.worker.stop()
 
-    def read(self, package: Package, images: NDArray[np.float32]) -> Outputs:
-        """Return the outputs for images [N, C, H, W] by a version that is warm; see `ports.Reader`."""
-        key = (package.model, package.version)
+    def infer(self, model: str, version: int, tensors: Tensors, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Return the named outputs of a version that is warm; raise Transient where it is not."""
+        key = (model, version)
         with self._lock:
             warm, wrong = key in self._warm, self._wrong.get(key, "")
         if wrong:
             raise Permanent(wrong)
         if not warm:
             self.worker.wake()
-            raise Transient(f"{package.model} {package.version} is being loaded", after=0.2)
+            raise Transient(f"{model} {version} is being loaded", after=0.2)
         try:
-            return self._server.read(package, images)
+            return self._server.infer(model, version, tensors, outputs)
         except DeadStubError:
-            self._bury(package.model)
+            self._bury(model)
             raise
         except Transient:
             with self._lock:
                 self._warm.discard(key)
             self.worker.wake()
             raise
+
+    def read(self, package: Package, images: NDArray[np.float32]) -> Outputs:
+        """Return the outputs for images [N, C, H, W] by a version that is warm; see `ports.Reader`."""
+        return read_through(self.infer, package, images)
 
     def warm(self, model: str, version: int) -> bool:
         """Say whether a version takes traffic."""
@@ -161,7 +166,7 @@ class Loaded:
         known = self.warm(model, number)
         try:
             for _ in range(1 if known else _WARM_UPS):
-                self._server.read(package, blank)
+                read_through(self._server.infer, package, blank)
         except DeadStubError:
             self._bury(model)
             raise

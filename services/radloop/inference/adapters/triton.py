@@ -5,7 +5,7 @@ Its client is for one thread at a time, so each thread has its own.
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ import tritonclient.grpc as triton
 from google.protobuf import json_format, text_format
 from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2
-from tritonclient.utils import InferenceServerException
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
+from radloop.inference.adapters.sight import Tensors, read_through
 from radloop.inference.domain.answer import Outputs
 from radloop.kit import telemetry
 from radloop.kit.errors import Permanent, Transient
@@ -39,22 +40,24 @@ class Triton:
         self._address, self._deadline = address, deadline_seconds
         self._own = threading.local()
 
+    def infer(self, model: str, version: int, tensors: Tensors, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Return the named outputs of a version for these tensors, which travel as what they are: float32, int64 and so on."""
+        parent = telemetry.traceparent()
+        with _translated(f"{model} {version}"):
+            said = self._client.infer(
+                model, [_input(name, values) for name, values in tensors.items()], model_version=str(version),
+                outputs=[triton.InferRequestedOutput(name) for name in outputs], client_timeout=self._deadline,
+                headers={"traceparent": parent} if parent else None,
+            )
+            values = {name: said.as_numpy(name) for name in outputs}
+        missing = [name for name, value in values.items() if value is None]
+        if missing:
+            raise Permanent(f"{model} {version} did not answer with {', '.join(missing)}")
+        return values
+
     def read(self, package: Package, images: NDArray[np.float32]) -> Outputs:
         """Return the outputs for images [N, C, H, W]; see `ports.Reader`."""
-        tensors = package.tensors
-        given = triton.InferInput(tensors.input, list(images.shape), "FP32")
-        given.set_data_from_numpy(np.ascontiguousarray(images, np.float32))
-        asked = [triton.InferRequestedOutput(name) for name in (tensors.members, tensors.embedding, tensors.evidence)]
-        parent = telemetry.traceparent()
-        with _translated(f"{package.model} {package.version}"):
-            said = self._client.infer(
-                package.model, [given], model_version=str(package.version), outputs=asked,
-                client_timeout=self._deadline, headers={"traceparent": parent} if parent else None,
-            )
-            values = [said.as_numpy(name) for name in (tensors.members, tensors.embedding, tensors.evidence)]
-        if any(value is None or len(value) != len(images) for value in values):
-            raise Permanent(f"{package.model} {package.version} did not answer with all its outputs")
-        return Outputs(*(np.asarray(value, np.float32) for value in values))
+        return read_through(self.infer, package, images)
 
     def ready(self, model: str) -> set[int]:
         """Return the versions that Triton says are ready; a dead one is among them, see `read`."""
@@ -91,6 +94,12 @@ class Triton:
                 ],
             )
         return client
+
+
+def _input(name: str, values: NDArray[Any]) -> Any:
+    given = triton.InferInput(name, list(values.shape), np_to_triton_dtype(values.dtype))
+    given.set_data_from_numpy(np.ascontiguousarray(values))
+    return given
 
 
 @contextmanager
