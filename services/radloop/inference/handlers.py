@@ -16,7 +16,7 @@ from radloop.inference.domain.answer import answer
 from radloop.inference.domain.case import Case, Images, Pinned, Role, images_of
 from radloop.inference.domain.fitness import eligible, refusal
 from radloop.inference.domain.model import Model, Version
-from radloop.inference.ports import Described, Desk, Files, Packages, Reader
+from radloop.inference.ports import Described, Desk, Encoder, Files, Packages, Reader
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Command, Decision, Event, Record, Reject, Route, Skip, caused_by, on
 from radloop.standards import evidence
@@ -57,16 +57,19 @@ class Seen:
     model: str = ""
     version: int = 0
     superseded: bool = False
+    outlines: bool = False
+    """A segmenter serves: its images are to be encoded ahead."""
 
 
 @dataclass(frozen=True)
 class Lens:
-    """What a look goes through: the desk, the files, the packages, the models."""
+    """What a look goes through: the desk, the files, the packages, the models, the encoder of outlines."""
 
     desk: Desk
     files: Files
     packages: Packages
     reader: Reader
+    encoder: Encoder
     batch: int = 8
     """The most images that travel to a model at once: a STAT waits behind one batch at worst."""
 
@@ -141,6 +144,32 @@ def look(command: ReadStudy, lens: Lens) -> Seen:
         raise Transient("no model version is released", after=1.0)
     if command.role == "shadow":
         return _look_along(command, case, images, models, lens)
+    if command.role == "encode":
+        try:
+            lens.encoder.encode_ahead(case.case_id)
+        except Permanent as never:  # the reading for the clinic says so where somebody hears it
+            return Seen(command=command, failure=never.reason)
+        return Seen(command=command)
+    outlines = command.role == "serving" and _outlined(case, models, lens)
+    return replace(_look_for_the_clinic(command, case, images, models, lens), outlines=outlines)
+
+
+def _outlined(case: Case, models: Sequence[Model], lens: Lens) -> bool:
+    """Say whether a segmenter serves this case; one that is not in order is the loader's to report."""
+    for model in models:
+        version = model.serving(case)
+        try:
+            if version is not None and isinstance(
+                lens.packages.describe(model.model, version.version, version.weights_sha256), Segmenter,
+            ):
+                return True
+        except Permanent:
+            continue
+    return False
+
+
+def _look_for_the_clinic(command: ReadStudy, case: Case, images: Images, models: Sequence[Model], lens: Lens) -> Seen:
+    """Look through the version that serves the case, of the first model that reads its images."""
     refusals: list[str] = []
     for model in models:
         version = model.pooling() if command.role == "pooled" else model.serving(case)
@@ -213,6 +242,8 @@ def record_reading(seen: Seen, case: Case | None) -> Decision[Case]:
     images = case.images(command.role) if case is not None else None
     if case is None or images is None or seen.superseded or images.revision != command.revision:
         return Skip("superseded by a newer revision")
+    if command.role == "encode":
+        return Skip(seen.failure or "encoded ahead of the first prompt")
     if command.role == "shadow":
         events = tuple(
             PredictionShadowed(**_envelope(command, "prediction-shadowed", one), prediction=one) for one in seen.predictions
@@ -220,20 +251,21 @@ def record_reading(seen: Seen, case: Case | None) -> Decision[Case]:
         if seen.failure:
             return Reject(seen.failure, emit=events)
         return Record(None, emit=events) if events else Skip("no version in shadow reads it")
+    ahead = replace(case, encode_revision=command.revision) if seen.outlines else None
     if seen.failure:
         said = (_failed(command, seen.failure, refused=seen.refused, model=seen.model, version=seen.version),)
-        return Record(None, emit=said) if seen.refused else Reject(seen.failure, emit=said)
+        return Record(ahead, emit=said) if seen.refused else Reject(seen.failure, emit=said)
     prediction = seen.predictions[0]
     if command.role == "pooled":
         pooled = PredictionPooled(**_envelope(command, "prediction-pooled"), prediction=prediction, purpose=images.purpose)
         return Record(None, emit=(pooled,))
     made = PredictionMade(**_envelope(command, "prediction-made"), prediction=prediction)
-    return Record(replace(case, pinned=Pinned(model=prediction.model, version=prediction.version)), emit=(made,))
+    return Record(replace(ahead or case, pinned=Pinned(model=prediction.model, version=prediction.version)), emit=(made,))
 
 
 def abandon(command: AbandonReading, case: Case | None) -> Decision[Case]:
     """A study is never dropped: that its reading failed is said like any other reason."""
-    if case is None or command.role == "shadow":
+    if case is None or command.role in {"shadow", "encode"}:
         return Reject(command.reason)
     return Reject(command.reason, emit=(_failed(command, command.reason, refused=False),))
 

@@ -49,6 +49,14 @@ class Reader(Protocol):
         ...
 
 
+class Encoder(Protocol):
+    """What outlines will start from."""
+
+    def encode_ahead(self, case_id: str) -> None:
+        """Encode the images of a case's newest study and keep the embeddings; raise Transient where the encoder is away."""
+        ...
+
+
 class Desk(Protocol):
     """What is known of cases and models, looked up before a reading."""
 

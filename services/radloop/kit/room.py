@@ -58,6 +58,8 @@ class Furnishing:
     """What a room's main.py hands over once the runner exists: services, doors, receivers, reasons."""
 
     services: Sequence[Callable[[grpc.Server], None]] = ()
+    streams: int = 0
+    """The most calls of these services that stay open at once."""
     parts: Sequence[Part] = ()
     receivers: Mapping[str, Receiver] = field(default_factory=dict)
     check: Check[Any] | None = None
@@ -152,7 +154,7 @@ class Room:
 
         health = Health(self.settings.health, reasons)
         health.start()
-        server, port = rpc.server(self.settings.grpc, (Admin(runner, reasons).register, *furnishing.services))
+        server, port = rpc.server(self.settings.grpc, (Admin(runner, reasons).register, *furnishing.services), furnishing.streams)
         for part in (*inner, *furnishing.parts):
             part.start()
         started.set()

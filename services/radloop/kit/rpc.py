@@ -41,10 +41,15 @@ class _Traced(grpc.ServerInterceptor):  # type: ignore[type-arg]  # generic in i
         return grpc.unary_unary_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
 
 
-def server(address: str, register: tuple[Callable[[grpc.Server], None], ...]) -> tuple[grpc.Server, int]:
-    """Start a server on host:port (0 picks one) with these services, and return it with its port."""
-    pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="grpc")
-    started = grpc.server(pool, interceptors=[_Traced()], options=_LIMITS, maximum_concurrent_rpcs=CALLS)
+def server(
+    address: str, register: tuple[Callable[[grpc.Server], None], ...], streams: int = 0,
+) -> tuple[grpc.Server, int]:
+    """Start a server on host:port (0 picks one) with these services, and return it with its port.
+
+    `streams` calls may stay open beside those that are answered at once: each holds a thread for as long.
+    """
+    pool = ThreadPoolExecutor(AT_ONCE + streams, thread_name_prefix="grpc")
+    started = grpc.server(pool, interceptors=[_Traced()], options=_LIMITS, maximum_concurrent_rpcs=CALLS + streams)
     for add in register:
         add(started)
     try:

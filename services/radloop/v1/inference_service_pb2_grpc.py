@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class InferenceServiceStub:
-    """How reading stands.
+    """How reading stands, and outlines on request.
     """
 
     def __init__(self, channel):
@@ -40,14 +40,29 @@ class InferenceServiceStub:
                 request_serializer=radloop_dot_v1_dot_inference__service__pb2.GetReadingsRequest.SerializeToString,
                 response_deserializer=radloop_dot_v1_dot_inference__service__pb2.GetReadingsResponse.FromString,
                 _registered_method=True)
+        self.Segment = channel.stream_stream(
+                '/radloop.v1.InferenceService/Segment',
+                request_serializer=radloop_dot_v1_dot_inference__service__pb2.SegmentRequest.SerializeToString,
+                response_deserializer=radloop_dot_v1_dot_inference__service__pb2.SegmentResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer:
-    """How reading stands.
+    """How reading stands, and outlines on request.
     """
 
     def GetReadings(self, request, context):
         """Readings waiting and running by class, and the versions loaded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Segment(self, request_iterator, context):
+        """Outlines what a reader points at on one image. The first request names the image; each one after it draws something or
+        takes it back. Every request has one response, in order; nothing is kept when the stream ends.
+        buf:lint:ignore RPC_NO_CLIENT_STREAMING - an open image is a conversation
+        buf:lint:ignore RPC_NO_SERVER_STREAMING - see above
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +76,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     request_deserializer=radloop_dot_v1_dot_inference__service__pb2.GetReadingsRequest.FromString,
                     response_serializer=radloop_dot_v1_dot_inference__service__pb2.GetReadingsResponse.SerializeToString,
             ),
+            'Segment': grpc.stream_stream_rpc_method_handler(
+                    servicer.Segment,
+                    request_deserializer=radloop_dot_v1_dot_inference__service__pb2.SegmentRequest.FromString,
+                    response_serializer=radloop_dot_v1_dot_inference__service__pb2.SegmentResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'radloop.v1.InferenceService', rpc_method_handlers)
@@ -70,7 +90,7 @@ def add_InferenceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InferenceService:
-    """How reading stands.
+    """How reading stands, and outlines on request.
     """
 
     @staticmethod
@@ -90,6 +110,33 @@ class InferenceService:
             '/radloop.v1.InferenceService/GetReadings',
             radloop_dot_v1_dot_inference__service__pb2.GetReadingsRequest.SerializeToString,
             radloop_dot_v1_dot_inference__service__pb2.GetReadingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Segment(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/radloop.v1.InferenceService/Segment',
+            radloop_dot_v1_dot_inference__service__pb2.SegmentRequest.SerializeToString,
+            radloop_dot_v1_dot_inference__service__pb2.SegmentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,19 +1,35 @@
-"""How reading stands, over gRPC."""
+"""How reading stands, and outlines on request, over gRPC."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
 
 import grpc
 
 from radloop.inference.adapters.postgres import StoredDesk
+from radloop.inference.adapters.segmenting import Canvas, Segmenters, full_size
+from radloop.inference.domain.outline import CLASSICAL, SEGMENTER, Outline
+from radloop.kit import telemetry
+from radloop.kit.errors import Permanent, Transient
+from radloop.standards.masks import encode
+from radloop.standards.prompts import Box, Point, Prompt, Scribble
 from radloop.v1 import inference_service_pb2 as pb
 from radloop.v1 import inference_service_pb2_grpc as rpc
 
+M = TypeVar("M", pb.PointPrompt, pb.BoxPrompt, pb.ScribblePrompt)
+OPEN_IMAGES: Final = 16
+"""Images that readers of one instance have open at once: each holds a thread and some ten megabytes."""
+_IDLE_S: Final = 900.0
+"""A reader who went away without closing the image must not hold it for ever."""
+
 
 class InferenceService(rpc.InferenceServiceServicer):
-    """Readings by class, and the versions that read."""
+    """Readings by class, the versions that read, and outlines."""
 
-    def __init__(self, desk: StoredDesk, warm: Callable[[str, int], bool]) -> None:
-        self._desk, self._warm = desk, warm
+    def __init__(self, desk: StoredDesk, warm: Callable[[str, int], bool], segmenters: Segmenters) -> None:
+        self._desk, self._warm, self._segmenters = desk, warm, segmenters
+        self._open = threading.Semaphore(OPEN_IMAGES)
 
     def register(self, server: grpc.Server) -> None:
         """Add this service to a server."""
@@ -31,3 +47,104 @@ class InferenceService(rpc.InferenceServiceServicer):
                 for model in self._desk.models() for one in model.to_load()
             ],
         )
+
+    def Segment(  # noqa: N802 - gRPC's shape
+        self, requests: Iterator[pb.SegmentRequest], context: grpc.ServicerContext,
+    ) -> Iterator[pb.SegmentResponse]:
+        """Outline what a reader points at on one image; each request has one response, in order."""
+        if not self._open.acquire(blocking=False):
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{OPEN_IMAGES} images are open for outlining already: close one")
+        parent = str(dict(context.invocation_metadata() or ()).get("traceparent", ""))
+        try:
+            with _watched(context) as alive, telemetry.span("Segment", parent):
+                first = next(requests, None)
+                if first is None:
+                    return
+                try:
+                    canvas = self._opened(first)
+                except Permanent as never:
+                    context.abort(grpc.StatusCode.INVALID_ARGUMENT, never.reason)
+                except Transient as away:
+                    context.abort(grpc.StatusCode.UNAVAILABLE, away.reason)
+                yield pb.SegmentResponse(ready=_ready(canvas))
+                outline = Outline(canvas.rows, canvas.columns)
+                for request in requests:
+                    alive()
+                    try:
+                        outline = self._continued(canvas, outline, request)
+                    except (Permanent, Transient) as refused:
+                        yield pb.SegmentResponse(refused=refused.reason)
+                    else:
+                        yield pb.SegmentResponse(outline=_told(outline))
+        finally:
+            self._open.release()
+
+    def _opened(self, request: pb.SegmentRequest) -> Canvas:
+        if request.WhichOneof("what") != "image":
+            raise Permanent("the first request names the image")
+        asked = request.image
+        return self._segmenters.open(asked.case_id, asked.sop_instance_uid, asked.frame if asked.HasField("frame") else 1, asked.model)
+
+    def _continued(self, canvas: Canvas, outline: Outline, request: pb.SegmentRequest) -> Outline:
+        if request.WhichOneof("what") == "undo":
+            return outline.undone()
+        prompts = outline.admitted(_prompt(request))
+        return outline.drawn(prompts, self._segmenters.answer(canvas, prompts, outline))
+
+
+@contextmanager
+def _watched(context: grpc.ServicerContext) -> Iterator[Callable[[], None]]:
+    """End a conversation in which nothing was said for long; call what is lent whenever something was."""
+    watch = [threading.Timer(_IDLE_S, context.cancel)]
+
+    def alive() -> None:
+        watch[0].cancel()
+        watch[0] = threading.Timer(_IDLE_S, context.cancel)
+        watch[0].daemon = True
+        watch[0].start()
+
+    watch[0].daemon = True
+    watch[0].start()
+    try:
+        yield alive
+    finally:
+        watch[0].cancel()
+
+
+def _prompt(request: pb.SegmentRequest) -> Prompt:
+    """Return what was drawn; raise Permanent where a coordinate or a sign is missing."""
+    kind = request.WhichOneof("what")
+    if kind == "point":
+        point = _whole(request.point, "x", "y", "positive")
+        return Point(point.x, point.y, point.positive)
+    if kind == "box":
+        box = _whole(request.box, "x0", "y0", "x1", "y1")
+        return Box(box.x0, box.y0, box.x1, box.y1)
+    if kind == "scribble":
+        line = _whole(request.scribble, "positive")
+        if len(line.xs) != len(line.ys):
+            raise Permanent("a scribble needs as many ys as xs")
+        return Scribble(tuple(zip(line.xs, line.ys, strict=True)), line.positive)
+    raise Permanent("the image is open: draw a point, a box or a scribble, or take the last one back")
+
+
+def _whole(drawn: M, *names: str) -> M:
+    if missing := [name for name in names if not drawn.HasField(name)]:
+        raise Permanent(f"{', '.join(missing)} must be given")
+    return drawn
+
+
+def _ready(canvas: Canvas) -> pb.OutlineReady:
+    serving = canvas.segmenter
+    return pb.OutlineReady(
+        rows=canvas.rows, columns=canvas.columns, method=SEGMENTER if serving else CLASSICAL,
+        model=serving.model if serving else "", version=serving.version if serving else 0, reason=canvas.reason,
+    )
+
+
+def _told(outline: Outline) -> pb.Outline:
+    last = outline.last
+    if last is None:  # everything was taken back
+        return pb.Outline(counts=[outline.rows * outline.columns], method="", prompts=0)
+    runs = encode(full_size(last.mask, last.logits, outline.rows, outline.columns))
+    return pb.Outline(counts=runs.counts, quality=last.quality, method=last.method, prompts=len(outline.prompts))

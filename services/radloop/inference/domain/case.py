@@ -18,8 +18,9 @@ URGENT: Final = 2
 STAT: Final = 1
 """Ranks below this are STATs."""
 
-Role = Literal["serving", "shadow", "pooled"]
-"""For whom a live study is read (the clinic, or the evidence on a version to come), or that it is an earlier study."""
+Role = Literal["serving", "shadow", "pooled", "encode"]
+"""For whom a live study is read (the clinic, or the evidence on a version to come), that it is an earlier study, or that its
+images are encoded ahead of the first prompt of an outline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,8 @@ class Case:
     live_priority: str = "routine"
     """What study-completed said of the order, until the order itself is heard of."""
     earlier: Images | None = None
+    encode_revision: int = 0
+    """The revision that is encoded ahead, since a segmenter served when it was read; 0 where none is."""
     pinned: Pinned | None = None
 
     def images(self, role: str) -> Images | None:
@@ -91,6 +94,8 @@ class Case:
         roles: tuple[tuple[Role, Images | None, int], ...] = (
             ("serving", self.live, self.rank),
             ("shadow", self.live, max(self.rank, CLASSES.index("shadow"))),
+            ("encode", self.live if self.live and self.live.revision == self.encode_revision else None,
+             max(self.rank, CLASSES.index("shadow"))),
             ("pooled", self.earlier, CLASSES.index("backfill")),
         )
         return tuple(

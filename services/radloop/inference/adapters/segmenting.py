@@ -1,0 +1,168 @@
+"""Outlining an image on request: opened once, encoded ahead where it could be, then answered prompt by prompt.
+
+Where no segmenter serves, does not read such images or is away, a classical method stands in and is named.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from radloop.events.common import Instance
+from radloop.inference.adapters.grabcut import grabcut
+from radloop.inference.domain.answer import Singles
+from radloop.inference.domain.case import Case
+from radloop.inference.domain.fitness import image_refusal
+from radloop.inference.domain.outline import CLASSICAL, SEGMENTER, Answered, Outline
+from radloop.inference.ports import Desk, Files, Packages
+from radloop.kit.errors import Permanent, Transient
+from radloop.standards.dicom.elements import open_file
+from radloop.standards.dicom.pixels import frame_grey, resize
+from radloop.standards.masks import Mask
+from radloop.standards.package import Segmenter
+from radloop.standards.prompts import Prompt, tokens
+
+_PLAIN_SIDE = 256
+Infer = Callable[[str, int, Mapping[str, NDArray[Any]], Sequence[str]], dict[str, NDArray[Any]]]
+"""A model, a version, its inputs and the outputs wanted."""
+
+
+class Encodings(Protocol):
+    """Image embeddings that were made before, by the image's and the encoder's SHA-256."""
+
+    def find(self, image_sha256: str, frame: int, encoder_sha256: str) -> str:
+        """Return the embedding's SHA-256, empty where it was not made yet."""
+        ...
+
+    def keep(self, image_sha256: str, frame: int, encoder_sha256: str, embedding_sha256: str) -> None:
+        """Keep where an embedding lies."""
+        ...
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """An open image: grey values as the method sees them [H, W], and either a segmenter with an embedding, or why there is none."""
+
+    rows: int
+    columns: int
+    grey: Singles
+    segmenter: Segmenter | None = None
+    embedding: NDArray[np.float16] | None = None
+    reason: str = ""
+
+
+class Segmenters:
+    """The segmenters that serve, as a stream of prompts uses them."""
+
+    def __init__(self, desk: Desk, files: Files, packages: Packages, infer: Infer, encodings: Encodings) -> None:
+        self._desk, self._files, self._packages, self._infer, self._encodings = desk, files, packages, infer, encodings
+
+    def open(self, case_id: str, sop_instance_uid: str, frame: int, model: str = "") -> Canvas:
+        """Open an image of a case; raise Permanent where there is none or it cannot be shown."""
+        case = self._desk.case(case_id)
+        image = _image_of(case, sop_instance_uid)
+        if case is None or image is None:
+            raise Permanent("no such image in this case")
+        if not 1 <= frame <= max(image.frames, 1):
+            raise Permanent(f"there is no frame {frame} of {max(image.frames, 1)}")
+        segmenter, reason = self._serving(case, image, model)
+        grey = self._grey(image, frame, segmenter)
+        if segmenter is None:
+            return Canvas(image.rows, image.columns, grey, reason=reason)
+        try:
+            embedding = self._embedding(image, frame, segmenter, grey)
+        except Transient as away:
+            return Canvas(image.rows, image.columns, grey, reason=away.reason)
+        return Canvas(image.rows, image.columns, grey, segmenter, embedding)
+
+    def encode_ahead(self, case_id: str) -> None:
+        """Encode every image of a case's newest study that a segmenter outlines; see `ports.Encoder`."""
+        case = self._desk.case(case_id)
+        if case is None or case.live is None or case.signed or case.cancelled:
+            return  # nobody will outline it soon
+        for image in case.live.instances:
+            segmenter, _ = self._serving(case, image, "")
+            if segmenter is not None:
+                self._embedding(image, 1, segmenter, None)
+
+    def answer(self, canvas: Canvas, prompts: Sequence[Prompt], outline: Outline) -> Answered:
+        """Return the answer to all prompts, the last answer fed back; the classical method's where the segmenter is away."""
+        before = outline.last.logits if outline.last is not None else None
+        if canvas.segmenter is not None and canvas.embedding is not None:
+            try:
+                return self._segmented(canvas, canvas.segmenter, canvas.embedding, prompts, before)
+            except Transient:
+                pass  # the reader's hand is on the image now: a lesser answer that says so beats none
+        return Answered(grabcut(canvas.grey, prompts, canvas.rows, canvas.columns), CLASSICAL)
+
+    def _segmented(
+        self, canvas: Canvas, segmenter: Segmenter, embedding: NDArray[np.float16], prompts: Sequence[Prompt], before: Singles | None,
+    ) -> Answered:
+        side = segmenter.preparation.rows
+        places, labels = tokens(prompts, canvas.rows, canvas.columns, side)
+        said = self._infer(segmenter.model, segmenter.version, {
+            "EMBEDDING": embedding, "PLACES": places[None], "LABELS": labels[None],
+            "MASK": before[None] if before is not None else np.zeros((1, side, side), np.float32),
+            "HAS_MASK": np.array([before is not None], np.float32),
+        }, ("LOGITS", "QUALITY"))
+        logits, quality = said["LOGITS"][0], float(said["QUALITY"][0])
+        if not np.isfinite(logits).all() or not np.isfinite(quality):
+            raise Permanent("the segmenter's answer is not finite")
+        return Answered(logits > 0, SEGMENTER, logits, min(max(quality, 0.0), 1.0))
+
+    def _serving(self, case: Case, image: Instance, model: str) -> tuple[Segmenter | None, str]:
+        """Return the segmenter that outlines an image, or None and why not."""
+        reason = f"no segmenter {model} serves" if model else "no segmenter serves"
+        for known in self._desk.models():
+            version = known.serving(case) if model in {"", known.model} else None
+            if version is None:
+                continue
+            try:
+                described = self._packages.describe(known.model, version.version, version.weights_sha256)
+            except Permanent as wrong:
+                reason = wrong.reason
+                continue
+            if isinstance(described, Segmenter):
+                if not (why := image_refusal(image, described.applicability)):
+                    return described, ""
+                reason = f"{known.model} {version.version} does not outline it: {why}"
+        return None, reason
+
+    def _embedding(self, image: Instance, frame: int, segmenter: Segmenter, grey: Singles | None) -> NDArray[np.float16]:
+        """Return an image's embedding [1, 256, 64, 64]: the one kept, or one that is made and kept now."""
+        prepared, encoder = segmenter.preparation, segmenter.encoder
+        known = self._encodings.find(image.blob.sha256, frame, encoder.weights_sha256)
+        if known:
+            try:
+                kept = np.frombuffer(self._files.get(known), "<f2")
+                return kept.reshape(1, -1, prepared.rows // 4, prepared.columns // 4).astype(np.float16)
+            except Permanent:
+                pass  # lost: it is made again
+        grey = grey if grey is not None else self._grey(image, frame, segmenter)
+        mean, std = (np.asarray(numbers, np.float32)[:, None, None] for numbers in (prepared.mean, prepared.std))
+        said = self._infer(encoder.model, encoder.version, {"IMAGE": ((grey[None] - mean) / std)[None]}, ("IMAGE_EMBEDDING",))
+        embedding = said["IMAGE_EMBEDDING"].astype("<f2")
+        if not np.isfinite(embedding).all():
+            raise Permanent("the image's embedding is not finite")
+        self._encodings.keep(image.blob.sha256, frame, encoder.weights_sha256, self._files.put(embedding.tobytes()).sha256)
+        return embedding
+
+    def _grey(self, image: Instance, frame: int, segmenter: Segmenter | None) -> Singles:
+        rows, columns = (segmenter.preparation.rows, segmenter.preparation.columns) if segmenter else (_PLAIN_SIDE, _PLAIN_SIDE)
+        return resize(frame_grey(open_file(self._files.get(image.blob.sha256)), frame), rows, columns)
+
+
+def _image_of(case: Case | None, sop_instance_uid: str) -> Instance | None:
+    studies = (case.live, case.earlier) if case is not None else ()
+    return next(
+        (one for images in studies if images is not None for one in images.instances if one.sop_instance_uid == sop_instance_uid), None,
+    )
+
+
+def full_size(mask: Mask, logits: Singles | None, rows: int, columns: int) -> Mask:
+    """Return a mask in stored pixels [rows, columns]: its edge where the logits cross zero between the method's own pixels."""
+    values = logits if logits is not None else mask.astype(np.float32) - np.float32(0.5)
+    return np.asarray(cv2.resize(values, (columns, rows), interpolation=cv2.INTER_LINEAR) > 0)
