@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from radloop.events.wire import Wire
+from radloop.inference.adapters.fleet import Fleet
 from radloop.inference.adapters.grpc import InferenceService
 from radloop.inference.adapters.loading import Loaded
 from radloop.inference.adapters.memory import keep_memory
@@ -29,16 +30,19 @@ def build(settings: Settings) -> Room:
     desk = StoredDesk(store)
     repository = Path(settings.model_repository)
     packages = RepositoryPackages(repository)
-    triton = Triton(settings.triton, settings.triton_deadline_seconds)
-    loaded = Loaded(triton, packages, desk.models, repository, warmed=desk.hurry)
-    lens = Lens(desk, Folder(settings.blobs), packages, loaded, settings.batch)
+    deadline = settings.triton_deadline_seconds
+    fleet = Fleet([
+        Loaded(Triton(address, deadline), packages, desk.models, repository, clock, warmed=desk.hurry, name=address)
+        for address in settings.tritons()
+    ], deadline, clock)
+    lens = Lens(desk, Folder(settings.blobs), packages, fleet, settings.batch)
 
     def furnish(runner: Runner) -> Furnishing:
         readers = Readers(desk, runner.submit, clock, settings.readers, runner.caught_up.is_set)
         runner.after_commit("state", readers.wake)
         return Furnishing(
-            services=(InferenceService(desk, loaded.warm).register,), parts=(loaded, readers),
-            ready=(loaded.ready,),
+            services=(InferenceService(desk, fleet.warm).register,), parts=(fleet, readers),
+            ready=(fleet.ready,),
         )
 
     return Room(
