@@ -5,13 +5,13 @@ import io
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from tests.examples.inference import package
 
+from radloop.retraining.adapters.triton_config import configurations
 from radloop.standards import package as standard
 from radloop.standards.package import OutOfDistribution
 
@@ -60,10 +60,7 @@ def publish(repository: Path, version: int, bias: float = 0.0) -> str:
     (folder / "model.onnx").write_bytes(weights)
     (folder / "model.py").write_text((templates / "model.py").read_text())
     (folder / "ood.npz").write_bytes(out.getvalue())
-    values = {
-        "model": "chest", "channels": 3, "rows": 224, "columns": 224, "members": 2, "findings": 1, "embedding": WIDTH, "cells": 7,
-    }
-    (home / "config.pbtxt").write_text(Template((templates / "config.pbtxt").read_text()).substitute(values))
+    (home / "config.pbtxt").write_text(configurations(weights, "chest")[0])
     described = replace(
         package(version), weights_sha256=hashlib.sha256(weights).hexdigest(),
         ood=OutOfDistribution(100.0, hashlib.sha256(out.getvalue()).hexdigest()),

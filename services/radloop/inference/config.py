@@ -2,13 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from radloop.kit.settings import RoomSettings
+from radloop.kit.errors import Misconfigured
+from radloop.kit.settings import RoomSettings, host_and_port
 
 
 class Settings(RoomSettings):
-    """`triton` is its gRPC address, `model_repository` the folder it loads from; the rest bounds what a reading may take."""
+    """`triton` is its gRPC address, `model_repository` the folder it loads from; the rest bounds what a reading may take.
+
+    Several addresses have commas between them: each server holds all released versions, and what one cannot read the next one
+    does, within the same deadline.
+    """
 
     triton: str
     model_repository: str
@@ -16,3 +21,17 @@ class Settings(RoomSettings):
     """Threads that read anything, beside the one that reads only what somebody waits for."""
     batch: Annotated[int, Field(ge=1, le=32)] = 8
     triton_deadline_seconds: Annotated[float, Field(gt=0)] = 15.0
+
+    @field_validator("triton")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        try:
+            for address in value.split(","):
+                host_and_port(address.strip())
+        except Misconfigured as wrong:
+            raise ValueError(wrong.reason) from wrong
+        return value
+
+    def tritons(self) -> tuple[str, ...]:
+        """Return each Triton's address."""
+        return tuple(address.strip() for address in self.triton.split(","))

@@ -178,7 +178,7 @@ def _look_for_the_clinic(command: ReadStudy, case: Case, images: Images, models:
             continue
         try:
             described = lens.packages.describe(model.model, version.version, version.weights_sha256)
-            if isinstance(described, Segmenter):
+            if not isinstance(described, Described):
                 continue  # it outlines what a reader points at, and reads nothing by itself
             why = refusal(images, case.procedure, described.package.applicability)
             if why:
@@ -198,7 +198,7 @@ def _look_along(command: ReadStudy, case: Case, images: Images, models: Sequence
     for model, version in ((one, shadow) for one in models for shadow in one.shadows):
         try:
             described = lens.packages.describe(model.model, version.version, version.weights_sha256)
-            if not isinstance(described, Segmenter) and not refusal(images, case.procedure, described.package.applicability):
+            if isinstance(described, Described) and not refusal(images, case.procedure, described.package.applicability):
                 said.append(_read(command, case, images, version, described, lens))
         except Permanent as never:
             failures.append(f"{model.model} {version.version}: {never.reason}")

@@ -1,17 +1,21 @@
 """Inference as a process: the only module that knows every concrete thing."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from radloop.events.wire import Wire
-from radloop.inference.adapters.grpc import InferenceService
+from radloop.inference.adapters.fleet import Fleet
+from radloop.inference.adapters.grpc import OPEN_IMAGES, InferenceService
 from radloop.inference.adapters.loading import Loaded
 from radloop.inference.adapters.memory import keep_memory
 from radloop.inference.adapters.packages import RepositoryPackages
 from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk, unhurried
 from radloop.inference.adapters.readers import Readers
+from radloop.inference.adapters.segmenting import Segmenters, with_encoders
 from radloop.inference.adapters.triton import Triton
 from radloop.inference.config import Settings
+from radloop.inference.domain.model import Model
 from radloop.inference.handlers import Lens, routes
 from radloop.kit import room
 from radloop.kit.blobs import Folder
@@ -29,16 +33,25 @@ def build(settings: Settings) -> Room:
     desk = StoredDesk(store)
     repository = Path(settings.model_repository)
     packages = RepositoryPackages(repository)
-    triton = Triton(settings.triton, settings.triton_deadline_seconds)
-    loaded = Loaded(triton, packages, desk.models, repository, warmed=desk.hurry)
-    lens = Lens(desk, Folder(settings.blobs), packages, loaded, settings.batch)
+    deadline = settings.triton_deadline_seconds
+
+    def served() -> Sequence[Model]:
+        return with_encoders(desk.models(), packages)
+
+    fleet = Fleet([
+        Loaded(Triton(address, deadline), packages, served, repository, clock, warmed=desk.hurry, name=address)
+        for address in settings.tritons()
+    ], deadline, clock)
+    files = Folder(settings.blobs)
+    segmenters = Segmenters(desk, files, packages, fleet.infer, desk)
+    lens = Lens(desk, files, packages, fleet, segmenters, settings.batch)
 
     def furnish(runner: Runner) -> Furnishing:
         readers = Readers(desk, runner.submit, clock, settings.readers, runner.caught_up.is_set)
         runner.after_commit("state", readers.wake)
         return Furnishing(
-            services=(InferenceService(desk, loaded.warm).register,), parts=(loaded, readers),
-            ready=(loaded.ready,),
+            services=(InferenceService(desk, fleet.warm, segmenters).register,), streams=OPEN_IMAGES, parts=(fleet, readers),
+            ready=(fleet.ready,),
         )
 
     return Room(

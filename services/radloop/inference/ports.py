@@ -10,6 +10,7 @@ from radloop.events.common import Blob
 from radloop.inference.domain.answer import Home, Outputs
 from radloop.inference.domain.case import Case
 from radloop.inference.domain.model import Model
+from radloop.standards.package import Encoder as EncoderPackage
 from radloop.standards.package import Package, Segmenter
 
 
@@ -19,6 +20,10 @@ class Described:
 
     package: Package
     home: Home
+
+
+Known = Described | Segmenter | EncoderPackage
+"""A version as its `radloop.yaml` describes it."""
 
 
 class Files(Protocol):
@@ -36,8 +41,8 @@ class Files(Protocol):
 class Packages(Protocol):
     """The model packages in the repository."""
 
-    def describe(self, model: str, version: int, weights_sha256: str) -> Described | Segmenter:
-        """Return a version's package, a segmenter's as it is; raise Permanent where it is missing, wrong, or not of the released weights."""
+    def describe(self, model: str, version: int, weights_sha256: str) -> Known:
+        """Return what a version is; raise Permanent where its package is missing, wrong, or not of the released weights."""
         ...
 
 

@@ -19,10 +19,12 @@ from pythonjsonlogger.json import JsonFormatter
 
 # counter: inputs settled, by route and outcome · counter: events the broker took, by topic ·
 # counter: answers to deliveries, by receiver and outcome · counter: quarantined, by route · gauge: rows waiting, by table ·
-# gauge: 1 while the fuse is open · histogram: seconds from input to commit, by route · histogram: seconds of one reading, by class
+# gauge: 1 while the fuse is open · histogram: seconds from input to commit, by route · histogram: seconds of one reading, by class ·
+# gauge: 1 while a Triton holds what was released, by its address
 Metric = Literal[
     "radloop_inputs_total", "radloop_events_sent_total", "radloop_deliveries_total", "radloop_quarantined_total",
     "radloop_backlog", "radloop_fuse_open", "radloop_settle_seconds", "radloop_reading_seconds",
+    "radloop_triton_in_step",
 ]
 
 _COUNTERS: dict[str, Counter] = {
@@ -34,6 +36,7 @@ _COUNTERS: dict[str, Counter] = {
 _GAUGES: dict[str, Gauge] = {
     "radloop_backlog": Gauge("radloop_backlog", "Rows waiting", ["table"]),
     "radloop_fuse_open": Gauge("radloop_fuse_open", "1 while the fuse is open"),
+    "radloop_triton_in_step": Gauge("radloop_triton_in_step", "1 while this Triton holds what was released", ["triton"]),
 }
 _HISTOGRAMS: dict[str, Histogram] = {
     "radloop_settle_seconds": Histogram("radloop_settle_seconds", "From input to commit; of a batch, for each of its inputs", ["route"]),

@@ -5,7 +5,8 @@
 
 Which studies the model reads, how their pixels are prepared, what its outputs mean, how its scores become probabilities
 and answers at this site, and the hashes that name the weights. Whoever writes one and whoever reads one use this module.
-There are two kinds: a classifier (`Package`) answers findings; a segmenter (`Segmenter`) outlines what a reader points at.
+There are three kinds: a classifier (`Package`) answers findings; a segmenter (`Segmenter`) outlines what a reader points at,
+with an image encoder (`Encoder`) behind it.
 """
 
 import hashlib
@@ -183,12 +184,29 @@ class Package(_Strict):
 
 
 @dataclass(frozen=True)
-class ImageEncoder(_Strict):
-    """The Triton model that a segmenter's images go through once, before anything is drawn: IMAGE to IMAGE_EMBEDDING."""
+class Behind(_Strict):
+    """The encoder that a segmenter's images go through once, before anything is drawn."""
 
     model: Name
     version: Count
     weights_sha256: Sha256
+
+
+@dataclass(frozen=True)
+class Encoder(_Strict):
+    """One version of an image encoder: IMAGE [N, C, rows, columns] to IMAGE_EMBEDDING [N, 256, rows / 4, columns / 4], half precision."""
+
+    model: Name
+    version: Count
+    preparation: Preparation
+    weights_sha256: Sha256
+    intended_use: str = "Serves segmenters; answers nothing by itself."
+    kind: Literal["encoder"] = "encoder"
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files beside `radloop.yaml` that it names, with their SHA-256."""
+        return {WEIGHTS_FILE: self.weights_sha256}
 
 
 @dataclass(frozen=True)
@@ -206,7 +224,7 @@ class Segmenter(_Strict):
     preparation: Preparation
     structures: Annotated[tuple[Code, ...], Field(min_length=1)]
     """What it was adapted to outline."""
-    encoder: ImageEncoder
+    encoder: Behind
     weights_sha256: Sha256
     snapshot_sha256: Sha256
     """The confirmed masks it learned from."""
@@ -222,8 +240,11 @@ class Segmenter(_Strict):
         return {WEIGHTS_FILE: self.weights_sha256, ENCODER_FILE: self.encoder.weights_sha256}
 
 
-AnyPackage = Package | Segmenter
-_KINDS: Final = {"classifier": TypeAdapter[AnyPackage](Package), "segmenter": TypeAdapter[AnyPackage](Segmenter)}
+AnyPackage = Package | Segmenter | Encoder
+_KINDS: Final = {
+    "classifier": TypeAdapter[AnyPackage](Package), "segmenter": TypeAdapter[AnyPackage](Segmenter),
+    "encoder": TypeAdapter[AnyPackage](Encoder),
+}
 
 
 def schema() -> dict[str, Any]:
@@ -231,7 +252,7 @@ def schema() -> dict[str, Any]:
     told = TypeAdapter(AnyPackage).json_schema()
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema", "title": FILE,
-        "description": "A model package: one version of a classifier or of a segmenter.", **told,
+        "description": "A model package: one version of a classifier, of a segmenter, or of the encoder behind one.", **told,
     }
 
 
@@ -301,6 +322,6 @@ def _consistent(package: AnyPackage) -> None:
     preparation = package.preparation
     if not len(preparation.mean) == len(preparation.std) == preparation.channels:
         raise BadPackage(f"{FILE}: preparation.mean and preparation.std need one number per channel")
-    ages = package.applicability.ages
+    ages = package.applicability.ages if not isinstance(package, Encoder) else None
     if ages is not None and ages.low >= ages.high:
         raise BadPackage(f"{FILE}: applicability.ages.low must lie below applicability.ages.high")

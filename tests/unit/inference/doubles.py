@@ -41,32 +41,39 @@ class Queue:
 
 
 class Server:
-    """A Triton that loads what it is told."""
+    """A Triton that loads what it is told, and of each version holds a failure until it is loaded anew."""
 
     def __init__(self, loaded: set[int] | None = None) -> None:
         self.loaded = loaded or set()
         self.loads: list[set[int]] = []
         self.asked: list[tuple[int, int]] = []
+        self.within: list[float | None] = []
         self.unloads = 0
         self.failure: Exception | None = None
-        self.refuses = False
+        self.failing: dict[int, Exception] = {}
+        self.refuses: set[int] = set()
 
-    def ready(self, model: str) -> set[int]:
-        return self.loaded
+    def held(self, model: str) -> dict[int, bool]:
+        return dict.fromkeys(self.loaded, True)
 
     def load(self, model: str, versions: set[int], config: Path) -> None:
-        if self.refuses:
-            raise Permanent("triton refused chest")
-        self.loads.append(versions)
+        if refused := self.refuses & versions:
+            raise Permanent(f"triton refused chest {refused}")
+        self.loads.append(set(versions))
+        for anew in versions - self.loaded:
+            self.failing.pop(anew, None)
         self.loaded = set(versions)
 
     def unload(self, model: str) -> None:
         self.unloads += 1
         self.loaded = set()
 
-    def infer(self, model: str, version: int, tensors: Any, outputs: Any) -> dict[str, np.ndarray]:
-        if self.failure:
-            raise self.failure
+    def infer(
+        self, model: str, version: int, tensors: Any, outputs: Any, within: float | None = None,
+    ) -> dict[str, np.ndarray]:
+        if failure := self.failure or self.failing.get(version):
+            raise failure
         [images] = tensors.values()
         self.asked.append((version, len(images)))
+        self.within.append(within)
         return {name: np.zeros((len(images), 2, 1), np.float32) for name in outputs}

@@ -1,27 +1,18 @@
-"""The readers and what keeps Triton in step, with doubles for the queue, the runner and the server."""
+"""The readers, with doubles for the queue and the runner."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from tests.examples import inference as example
-from tests.unit.inference.doubles import Queue, Server, taken
+from tests.unit.inference.doubles import Queue, taken
 
-from radloop.inference.adapters.loading import Loaded
 from radloop.inference.adapters.postgres import LEASE_S
 from radloop.inference.adapters.readers import Readers
-from radloop.inference.adapters.triton import DeadStubError
 from radloop.inference.domain.case import CLASSES, URGENT
-from radloop.inference.domain.model import Model
 from radloop.inference.handlers import AbandonReading, ReadStudy
 from radloop.kit.clock import ManualClock, SystemClock
-from radloop.kit.errors import Permanent, Transient
+from radloop.kit.errors import Transient
 from radloop.kit.flow import Outcome
-
-BLANK = np.zeros((1, 3, 224, 224), np.float32)
-
 
 class Runner:
     """Settles what it is given as it is told."""
@@ -202,90 +193,3 @@ def test_a_reading_nobody_can_make_is_abandoned_and_said() -> None:
     queue, runner = Queue(taken(takes=6)), Runner()
     turn(queue, runner)
     assert [type(one) for one in runner.heard] == [AbandonReading]
-
-
-def loaded(server: Server, *releases: Any) -> Loaded:
-    """Keep a double of Triton in step with these releases."""
-    model = Model(model="chest")
-    for release in releases:
-        model = model.released(release) or model
-    return Loaded(server, example.Packages(), lambda: (model,), Path())
-
-
-def test_a_version_takes_traffic_only_once_it_was_seen_to_answer() -> None:
-    """Before, its readings wait."""
-    server = Server()
-    keeper = loaded(server, example.released(1), example.released(2, "shadow", 2))
-    with pytest.raises(Transient, match="being loaded"):
-        keeper.read(example.package(1), BLANK)
-    keeper._turn()
-    assert server.loads == [{1, 2}]
-    assert {version for version, _ in server.asked} == {1, 2}
-    keeper.read(example.package(1), BLANK)
-    keeper._turn()
-    assert server.loads == [{1, 2}]
-
-
-def test_a_version_that_was_withdrawn_is_let_go() -> None:
-    """A rolled-back version is unloaded, a superseded one is kept for the revisions of its cases."""
-    server = Server({1, 2, 3})
-    loaded(
-        server, example.released(1, "retired", 1), example.released(2, "production", 3), example.released(3, "retired", 4),
-    )._turn()
-    assert server.loads == [{1, 2}]
-
-
-def test_a_dead_process_is_unloaded_and_loaded_anew() -> None:
-    """Triton calls it ready and never restarts it."""
-    server = Server()
-    keeper = loaded(server, example.released(1))
-    keeper._turn()
-    server.failure = DeadStubError("died", after=0.1)
-    with pytest.raises(DeadStubError):
-        keeper.read(example.package(1), BLANK)
-    assert not keeper.warm("chest", 1)
-    server.failure = None
-    keeper._turn()
-    assert (server.unloads, server.loads, keeper.warm("chest", 1)) == (1, [{1}, {1}], True)
-
-
-def test_a_version_that_cannot_be_loaded_does_not_stop_the_others() -> None:
-    """It is said in readiness and tried again; what runs goes on running."""
-    server = Server()
-    keeper = loaded(server, example.released(1))
-    keeper._turn()
-    server.refuses = True
-    model = Model(model="chest").released(example.released(1))
-    keeper._models = lambda: (model.released(example.released(2, "shadow", 2)),)
-    with pytest.raises(Transient, match="refused"):
-        keeper._turn()
-    keeper.read(example.package(1), BLANK)
-
-
-def test_a_package_of_other_weights_is_not_loaded() -> None:
-    """What was released is what is served, or nothing."""
-    class Wrong(example.Packages):
-        def describe(self, model: str, version: int, weights_sha256: str) -> Any:
-            raise Permanent("the weights are not those that were released")
-
-    server = Server()
-    model = Model(model="chest").released(example.released(1))
-    keeper = Loaded(server, Wrong(), lambda: (model,), Path())
-    keeper._turn()
-    assert server.loads == []
-    with pytest.raises(Permanent, match="not those"):
-        keeper.read(example.package(1), BLANK)
-
-
-def test_tensors_of_any_kind_go_to_a_version_that_is_warm() -> None:
-    """What is asked of a model beside reading waits for its version, and buries it, as a reading does."""
-    server = Server()
-    keeper = loaded(server, example.released(1))
-    with pytest.raises(Transient, match="being loaded"):
-        keeper.infer("chest", 1, {"CLICK": np.zeros((1, 2), np.int64)}, ("MASK",))
-    keeper._turn()
-    assert set(keeper.infer("chest", 1, {"CLICK": np.zeros((1, 2), np.int64)}, ("MASK",))) == {"MASK"}
-    server.failure = DeadStubError("died", after=0.1)
-    with pytest.raises(DeadStubError):
-        keeper.infer("chest", 1, {"CLICK": np.zeros((1, 2), np.int64)}, ("MASK",))
-    assert not keeper.warm("chest", 1)

@@ -26,7 +26,8 @@ def grabcut(grey: Singles, prompts: Sequence[Prompt], rows: int, columns: int) -
     boxes = [one for one in prompts if isinstance(one, Box)]
     marks = np.full(grey.shape, cv2.GC_BGD if boxes else cv2.GC_PR_BGD, np.uint8)
     if boxes:
-        (x0, y0), (x1, y1) = (np.rint(corner * scale).astype(int) for corner in ((boxes[-1].x0, boxes[-1].y0), (boxes[-1].x1, boxes[-1].y1)))
+        last = boxes[-1]
+        (x0, y0), (x1, y1) = np.rint(np.array([[last.x0, last.y0], [last.x1, last.y1]]) * scale).astype(int)
         marks[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)] = cv2.GC_PR_FGD
     drawn = [one for one in prompts if not isinstance(one, Box)]
     if not boxes:

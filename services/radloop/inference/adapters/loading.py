@@ -1,47 +1,58 @@
 """What Triton holds follows from what was released: versions are loaded, warmed up, healed when dead, and let go.
 
-A version takes traffic here only once it has been seen to answer.
+One at a time, those that patients need first: a version that cannot be loaded keeps no other waiting, and those that run go on
+running. A version takes traffic here only once it has been seen to answer.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radloop.inference.adapters.sight import Tensors, read_through
-from radloop.inference.adapters.triton import DeadStubError
+from radloop.inference.adapters.sight import Tensors, probe, read_through
+from radloop.inference.adapters.triton import BusyError, DeadStubError, LateError
 from radloop.inference.domain.answer import Outputs
 from radloop.inference.domain.model import Model, Version
 from radloop.inference.ports import Packages
-from radloop.kit.errors import Permanent, RadloopError, Transient
+from radloop.kit import telemetry
+from radloop.kit.clock import Clock
+from radloop.kit.errors import Permanent, Transient
 from radloop.kit.worker import Worker
 from radloop.standards.package import Package
 
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.5
-_PROBE_EVERY_TURNS = 60
+_PROBE_EVERY_S = 30.0
+_PROBE_WITHIN_S = 5.0
+"""A queue is bounded so that it is worked off sooner than this."""
 _WARM_UPS = 2
 _MENDED_AFTER_S = 5.0
+_NEED = ("production", "canary", "shadow", "retired")
+
+Key = tuple[str, int]
 
 
 class Server(Protocol):
     """What is asked of Triton here."""
 
-    def infer(self, model: str, version: int, tensors: Tensors, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+    def infer(
+        self, model: str, version: int, tensors: Tensors, outputs: Sequence[str], within: float | None = None,
+    ) -> dict[str, NDArray[Any]]:
         """Return the named outputs of a version for these tensors."""
         ...
 
-    def ready(self, model: str) -> set[int]:
-        """Return the versions that are loaded."""
+    def held(self, model: str) -> dict[int, bool]:
+        """Return the versions that are loaded (True) or being loaded (False)."""
         ...
 
     def load(self, model: str, versions: set[int], config: Path) -> None:
-        """Have exactly these versions loaded."""
+        """Have exactly these versions loaded; those that are already go on serving."""
         ...
 
     def unload(self, model: str) -> None:
@@ -49,21 +60,32 @@ class Server(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A version that Triton would not load or that does not answer as its package says, and when it is tried again."""
+
+    reason: str
+    again_at: float
+
+
 class Loaded:
-    """Keeps Triton in step with the releases, and reads through it: a reader that knows which versions are warm."""
+    """Keeps one Triton in step with the releases, and reads through it: a reader that knows which versions are warm."""
 
     def __init__(
-        self, server: Server, packages: Packages, models: Callable[[], Sequence[Model]], repository: Path,
-        warmed: Callable[[], None] = lambda: None,
+        self, server: Server, packages: Packages, models: Callable[[], Sequence[Model]], repository: Path, clock: Clock,
+        warmed: Callable[[], None] = lambda: None, name: str = "triton",
     ) -> None:
+        self.name = name
         self._server, self._packages, self._models, self._repository = server, packages, models, repository
-        self._warmed = warmed
+        self._clock, self._warmed = clock, warmed
         self._lock = threading.Lock()
-        self._warm: set[tuple[str, int]] = set()
-        self._dead: set[str] = set()
-        self._wrong: dict[tuple[str, int], str] = {}
-        self._turns = 0
-        self.worker = Worker("loading", self._turn)
+        self._warm: set[Key] = set()
+        self._doubted: set[Key] = set()
+        self._dead: set[Key] = set()
+        self._wrong: dict[Key, str] = {}
+        self._refused: dict[Key, Refused] = {}
+        self._looked: dict[str, float] = {}
+        self.worker = Worker(f"loading {name}", self._turn)
 
     def start(self) -> None:
         """Begin to keep step."""
@@ -73,25 +95,31 @@ class Loaded:
         """Leave Triton as it is: another instance may be reading."""
         self.worker.stop()
 
-    def infer(self, model: str, version: int, tensors: Tensors, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+    def infer(
+        self, model: str, version: int, tensors: Tensors, outputs: Sequence[str], within: float | None = None,
+    ) -> dict[str, NDArray[Any]]:
         """Return the named outputs of a version that is warm; raise Transient where it is not."""
         key = (model, version)
         with self._lock:
-            warm, wrong = key in self._warm, self._wrong.get(key, "")
+            warm, wrong, refused = key in self._warm, self._wrong.get(key, ""), self._refused.get(key)
         if wrong:
             raise Permanent(wrong)
         if not warm:
             self.worker.wake()
-            raise Transient(f"{model} {version} is being loaded", after=0.2)
+            why = f"cannot be loaded: {refused.reason}" if refused else "is being loaded"
+            raise Transient(f"{model} {version} {why}", after=0.2)
         try:
-            return self._server.infer(model, version, tensors, outputs)
-        except DeadStubError:
-            self._bury(model)
+            return self._server.infer(model, version, tensors, outputs, within)
+        except BusyError:
+            raise  # it answers, and a probe would only wait in the same queue
+        except LateError:
+            self._doubt(key)
             raise
-        except Transient:
-            with self._lock:
-                self._warm.discard(key)
-            self.worker.wake()
+        except DeadStubError:
+            self._bury(key)
+            raise
+        except Transient as away:
+            self._cool(key, away.reason)
             raise
 
     def read(self, package: Package, images: NDArray[np.float32]) -> Outputs:
@@ -105,26 +133,21 @@ class Loaded:
 
     def ready(self) -> str:
         """Return why Triton is not in step with the releases, empty where it is."""
-        return self.worker.away
+        with self._lock:
+            refused = [f"{model} {version}: {one.reason}" for (model, version), one in sorted(self._refused.items())]
+        return "; ".join([self.worker.away, *refused] if self.worker.away else refused)
 
     def _turn(self) -> float:
-        """Bring Triton in step with the releases; every so often see whether what is warm still answers."""
-        self._turns += 1
+        """Bring Triton in step with the releases; see whether what is warm still answers, once it is time or was late."""
+        first: Transient | None = None
         for model in self._models():
-            wanted = {one.version: one for one in model.to_load() if self._fit(model, one)}
-            with self._lock:
-                warm = {version for name, version in self._warm if name == model.model}
-                dead = model.model in self._dead
-            if not dead and warm == set(wanted) and self._turns % _PROBE_EVERY_TURNS:
-                continue
-            if dead:
-                self._server.unload(model.model)
-                log.warning("unloaded a model whose process had died", extra={"model": model.model})
             try:
-                self._keep_step(model.model, wanted, fresh=dead)
-            except Permanent as refused:
-                # What runs goes on running; the version that cannot be loaded may be mended where it lies.
-                raise Transient(refused.reason, after=_MENDED_AFTER_S) from refused
+                self._keep_step(model)
+            except Transient as away:
+                first = first or away
+        telemetry.gauge("radloop_triton_in_step", float(first is None and not self._refused), triton=self.name)
+        if first is not None:
+            raise first
         return _LOOK_EVERY_S
 
     def _fit(self, model: Model, version: Version) -> bool:
@@ -143,49 +166,118 @@ class Loaded:
             self._wrong.pop(key, None)
         return True
 
-    def _keep_step(self, model: str, wanted: dict[int, Version], *, fresh: bool) -> None:
-        versions = set(wanted)
-        if not versions:
-            if self._server.ready(model):
-                self._server.unload(model)
-                self._forget(model, set())
+    def _keep_step(self, model: Model) -> None:
+        wanted = {one.version: one for one in model.to_load() if self._fit(model, one)}
+        now = self._clock.monotonic()
+        with self._lock:
+            self._refused = {key: one for key, one in self._refused.items() if key[0] != model.model or key[1] in wanted}
+            waits = {version for (name, version), one in self._refused.items() if name == model.model and now < one.again_at}
+            warm, doubted, dead = (
+                {version for name, version in some if name == model.model} for some in (self._warm, self._doubted, self._dead)
+            )
+        time_is_up = now - self._looked.get(model.model, float("-inf")) >= _PROBE_EVERY_S
+        if not time_is_up and not doubted and not dead and warm <= set(wanted) <= warm | waits:
             return
-        if fresh or self._server.ready(model) != versions:
-            self._server.load(model, versions, self._repository / model / "config.pbtxt")
-            log.info("loaded", extra={"model": model, "versions": sorted(versions)})
-        with self._lock:
-            self._dead.discard(model)
-        self._forget(model, versions)
-        for number, version in wanted.items():
-            self._warm_up(model, number, version)
+        loaded = self._let_go(model.model, set(wanted), dead)
+        answering = set() if time_is_up else (warm & loaded) - doubted
+        away: Transient | None = None
+        for version in sorted(wanted.values(), key=lambda one: (_NEED.index(one.stage), -one.version)):
+            if version.version in answering | waits:
+                continue
+            try:
+                self._bring_up(model.model, version, set(wanted), loaded)
+            except Transient as failed:
+                away = away or failed
+        if away is not None:
+            raise away
+        self._looked[model.model] = now
 
-    def _warm_up(self, model: str, number: int, version: Version) -> None:
-        package = self._packages.describe(model, number, version.weights_sha256).package
-        prepared = package.preparation
-        blank = np.zeros((1, prepared.channels, prepared.rows, prepared.columns), np.float32)
-        known = self.warm(model, number)
-        try:
-            for _ in range(1 if known else _WARM_UPS):
-                read_through(self._server.infer, package, blank)
-        except DeadStubError:
-            self._bury(model)
-            raise
-        except RadloopError:
-            self._forget(model, {one for name, one in self._warm if name == model} - {number})
-            raise
+    def _let_go(self, model: str, wanted: set[int], dead: set[int]) -> set[int]:
+        """Unload what is not wanted, or dead: Triton would call it ready for ever. Return what is loaded then."""
+        loaded = {version for version, ready in self._server.held(model).items() if ready}
+        kept = (loaded & wanted) - dead
+        self._keep(model, kept)
+        if kept and kept != loaded:
+            self._server.load(model, kept, self._config(model))
+        elif loaded and not kept:
+            self._server.unload(model)
+        if kept != loaded:
+            log.info("unloaded", extra={"triton": self.name, "model": model, "versions": sorted(loaded - kept)})
         with self._lock:
-            self._warm.add((model, number))
+            self._dead = {key for key in self._dead if key[0] != model}
+        return kept
+
+    def _bring_up(self, model: str, version: Version, wanted: set[int], loaded: set[int]) -> None:
+        key = (model, version.version)
+        known = self.warm(*key)
+        try:
+            if key[1] not in loaded:
+                # Another instance may be loading another one: what it adds stays.
+                self._server.load(model, (set(self._server.held(model)) & wanted) | {key[1]}, self._config(model))
+                log.info("loaded", extra={"triton": self.name, "model": model, "version": key[1]})
+            self._warm_up(key, version, known=known)
+        except DeadStubError as died:
+            self._bury(key)
+            if not known:
+                self._refuse(key, died.reason)
+        except Permanent as refused:
+            self._cool(key, refused.reason)
+            self._refuse(key, refused.reason)
+        except BusyError:
+            if not known:
+                raise
+        except Transient as failed:
+            self._cool(key, failed.reason)
+            raise
+
+    def _warm_up(self, key: Key, version: Version, *, known: bool) -> None:
+        """Have a version answer for a blank image, before it takes traffic and every so often after."""
+        described = self._packages.describe(*key, version.weights_sha256)
+        for _ in range(1 if known else _WARM_UPS):
+            probe(self._server.infer, described, _PROBE_WITHIN_S)
+        with self._lock:
+            self._warm.add(key)
+            self._doubted.discard(key)
+            self._refused.pop(key, None)
         if not known:
-            log.info("takes traffic", extra={"model": model, "version": number})
+            log.info("takes traffic", extra={"triton": self.name, "model": key[0], "version": key[1]})
             self._warmed()
 
-    def _forget(self, model: str, keep: set[int]) -> None:
-        with self._lock:
-            self._warm = {(name, version) for name, version in self._warm if name != model or version in keep}
+    def _config(self, model: str) -> Path:
+        return self._repository / model / "config.pbtxt"
 
-    def _bury(self, model: str) -> None:
-        """A version's process has died: no version of this model takes traffic until all are loaded anew."""
+    def _keep(self, model: str, versions: set[int]) -> None:
         with self._lock:
-            self._dead.add(model)
-        self._forget(model, set())
+            self._warm = {key for key in self._warm if key[0] != model or key[1] in versions}
+            self._doubted &= self._warm
+
+    def _doubt(self, key: Key) -> None:
+        """Have a version probed now; meanwhile it goes on taking traffic."""
+        with self._lock:
+            if key in self._warm:
+                self._doubted.add(key)
         self.worker.wake()
+
+    def _cool(self, key: Key, reason: str) -> None:
+        """A version takes no more traffic until it is seen to answer again."""
+        with self._lock:
+            known = key in self._warm
+            self._warm.discard(key)
+            self._doubted.discard(key)
+        if known:
+            log.warning("takes no traffic", extra={"triton": self.name, "model": key[0], "version": key[1], "reason": reason})
+        self.worker.wake()
+
+    def _bury(self, key: Key) -> None:
+        """A version's process has died: it is unloaded and loaded anew, alone."""
+        with self._lock:
+            self._dead.add(key)
+        self._cool(key, "its process has died")
+
+    def _refuse(self, key: Key, reason: str) -> None:
+        """Let a version be: what runs goes on running, and what cannot be loaded may be mended where it lies."""
+        with self._lock:
+            known = self._refused.get(key)
+            self._refused[key] = Refused(reason, self._clock.monotonic() + _MENDED_AFTER_S)
+        if known is None:
+            log.warning("a version cannot be loaded", extra={"triton": self.name, "model": key[0], "version": key[1], "reason": reason})

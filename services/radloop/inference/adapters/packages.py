@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from radloop.inference.domain.answer import Home
-from radloop.inference.ports import Described
+from radloop.inference.ports import Described, Known
 from radloop.kit.errors import Permanent, Transient
 from radloop.standards import package as standard
 from radloop.standards.package import Segmenter
@@ -25,11 +25,11 @@ class RepositoryPackages:
 
     def __init__(self, repository: Path) -> None:
         self._repository = repository
-        self._known: OrderedDict[tuple[str, int, str], Described | Segmenter] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int, str], Known] = OrderedDict()
         self._lock = threading.Lock()
 
-    def describe(self, model: str, version: int, weights_sha256: str) -> Described | Segmenter:
-        """Return a version's package, a segmenter's as it is; Permanent where it is missing, wrong, or its weights are not those released."""
+    def describe(self, model: str, version: int, weights_sha256: str) -> Known:
+        """Return what a version is; Permanent where it is missing, wrong, or its weights are not those released."""
         key = (model, version, weights_sha256)
         with self._lock:
             if key not in self._known:
@@ -39,14 +39,14 @@ class RepositoryPackages:
             self._known.move_to_end(key)
             return self._known[key]
 
-    def _read(self, model: str, version: int, weights_sha256: str) -> Described | Segmenter:
+    def _read(self, model: str, version: int, weights_sha256: str) -> Known:
         folder = self._repository / model / str(version)
         try:
             package = standard.read(folder)
             weights = standard.sha256_of(folder / standard.WEIGHTS_FILE)
             if isinstance(package, Segmenter):
                 _check_encoder(self._repository, package.encoder)
-            found = package if isinstance(package, Segmenter) else Described(package, _home(folder, package))
+            found = Described(package, _home(folder, package)) if isinstance(package, standard.Package) else package
         except FileNotFoundError as missing:
             raise Permanent(f"{model} {version} is not whole: {Path(missing.filename or '').name} is missing") from missing
         except OSError as away:
@@ -58,7 +58,7 @@ class RepositoryPackages:
         return found
 
 
-def _check_encoder(repository: Path, encoder: standard.ImageEncoder) -> None:
+def _check_encoder(repository: Path, encoder: standard.Behind) -> None:
     """Raise Permanent where the encoder beside a segmenter is not the one that it was adapted behind."""
     if standard.sha256_of(repository / encoder.model / str(encoder.version) / standard.WEIGHTS_FILE) != encoder.weights_sha256:
         raise Permanent(f"the weights of {encoder.model} {encoder.version} are not those that its segmenter names")

@@ -4,7 +4,7 @@ Where no segmenter serves, does not read such images or is away, a classical met
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import cv2
@@ -16,6 +16,7 @@ from radloop.inference.adapters.grabcut import grabcut
 from radloop.inference.domain.answer import Singles
 from radloop.inference.domain.case import Case
 from radloop.inference.domain.fitness import image_refusal
+from radloop.inference.domain.model import Model, Version
 from radloop.inference.domain.outline import CLASSICAL, SEGMENTER, Answered, Outline
 from radloop.inference.ports import Desk, Files, Packages
 from radloop.kit.errors import Permanent, Transient
@@ -26,6 +27,7 @@ from radloop.standards.package import Segmenter
 from radloop.standards.prompts import Prompt, tokens
 
 _PLAIN_SIDE = 256
+_STAGES = ("production", "canary", "shadow")
 Infer = Callable[[str, int, Mapping[str, NDArray[Any]], Sequence[str]], dict[str, NDArray[Any]]]
 """A model, a version, its inputs and the outputs wanted."""
 
@@ -153,6 +155,28 @@ class Segmenters:
     def _grey(self, image: Instance, frame: int, segmenter: Segmenter | None) -> Singles:
         rows, columns = (segmenter.preparation.rows, segmenter.preparation.columns) if segmenter else (_PLAIN_SIDE, _PLAIN_SIDE)
         return resize(frame_grey(open_file(self._files.get(image.blob.sha256)), frame), rows, columns)
+
+
+def with_encoders(models: Sequence[Model], packages: Packages) -> tuple[Model, ...]:
+    """Return the models that Triton should hold: those released, and the encoders behind the segmenters among them."""
+    behind: dict[tuple[str, int], Version] = {}
+    for model in models:
+        for version in model.to_load():
+            try:
+                described = packages.describe(model.model, version.version, version.weights_sha256)
+            except Permanent:
+                continue  # it is not loaded either, and the loader says why
+            if isinstance(described, Segmenter):
+                encoder = described.encoder
+                needed = replace(
+                    version, version=encoder.version, weights_sha256=encoder.weights_sha256,
+                    stage="production" if version.stage == "retired" else version.stage,
+                )
+                known = behind.get((encoder.model, encoder.version))
+                if known is None or _STAGES.index(needed.stage) < _STAGES.index(known.stage):
+                    behind[encoder.model, encoder.version] = needed
+    names = {name for name, _ in behind}
+    return (*models, *(Model(model=name, versions=tuple(one for (of, _), one in behind.items() if of == name)) for name in sorted(names)))
 
 
 def _image_of(case: Case | None, sop_instance_uid: str) -> Instance | None:

@@ -1,4 +1,4 @@
-"""Triton over its own gRPC protocol (KServe v2 and the model repository extension): reading, loading, healing.
+"""Triton over its own gRPC protocol (KServe v2 and the model repository extension): asking, loading, unloading.
 
 Its client is for one thread at a time, so each thread has its own.
 """
@@ -18,35 +18,51 @@ from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from radloop.inference.adapters.sight import Tensors, read_through
-from radloop.inference.domain.answer import Outputs
+from radloop.inference.adapters.sight import Tensors
 from radloop.kit import telemetry
-from radloop.kit.errors import Permanent, Transient
-from radloop.standards.package import Package
+from radloop.kit.errors import Permanent, RadloopError, Transient
 
-_AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED", "ABORTED")
+_AWAY = ("UNAVAILABLE", "CANCELLED", "RESOURCE_EXHAUSTED", "ABORTED")
+_NOT_LOADED = ("not found", "is not ready", "not at ready state", "no available versions", "unknown model")
 _CONNECT_SECONDS = 5.0
 _LOAD_SECONDS = 120.0
+MOST_BYTES = 256 * 2**20
+"""What one request may carry. Triton has no limit of its own and is killed for want of memory below 2 GiB; the largest
+batch of the chest model is 19 MB."""
 
 
 class DeadStubError(Transient):
     """The process that runs a version under Triton has died; Triton never starts it again by itself."""
 
 
+class BusyError(Transient):
+    """The version serves, but has no room for one more just now."""
+
+
+class LateError(Transient):
+    """No answer in time: the version has much to do, or hangs."""
+
+
 class Triton:
-    """One Triton server."""
+    """One Triton server; `deadline_seconds` is the most that a request may take."""
 
     def __init__(self, address: str, deadline_seconds: float) -> None:
         self._address, self._deadline = address, deadline_seconds
         self._own = threading.local()
 
-    def infer(self, model: str, version: int, tensors: Tensors, outputs: Sequence[str]) -> dict[str, NDArray[Any]]:
+    def infer(
+        self, model: str, version: int, tensors: Tensors, outputs: Sequence[str], within: float | None = None,
+    ) -> dict[str, NDArray[Any]]:
         """Return the named outputs of a version for these tensors, which travel as what they are: float32, int64 and so on."""
+        size = sum(values.nbytes for values in tensors.values())
+        if size > MOST_BYTES:
+            raise Permanent(f"{-(-size // 2**20)} MiB for {model} {version} are more than the {MOST_BYTES // 2**20} MiB of a request")
         parent = telemetry.traceparent()
         with _translated(f"{model} {version}"):
             said = self._client.infer(
                 model, [_input(name, values) for name, values in tensors.items()], model_version=str(version),
-                outputs=[triton.InferRequestedOutput(name) for name in outputs], client_timeout=self._deadline,
+                outputs=[triton.InferRequestedOutput(name) for name in outputs],
+                client_timeout=self._deadline if within is None else min(within, self._deadline),
                 headers={"traceparent": parent} if parent else None,
             )
             values = {name: said.as_numpy(name) for name in outputs}
@@ -55,15 +71,12 @@ class Triton:
             raise Permanent(f"{model} {version} did not answer with {', '.join(missing)}")
         return values
 
-    def read(self, package: Package, images: NDArray[np.float32]) -> Outputs:
-        """Return the outputs for images [N, C, H, W]; see `ports.Reader`."""
-        return read_through(self.infer, package, images)
-
-    def ready(self, model: str) -> set[int]:
-        """Return the versions that Triton says are ready; a dead one is among them, see `read`."""
+    def held(self, model: str) -> dict[int, bool]:
+        """Return the versions that Triton says are ready (True; a dead one is among them, see `infer`) or being loaded (False)."""
         with _translated(model):
             index = self._client.get_model_repository_index(client_timeout=_CONNECT_SECONDS)
-        return {int(one.version) for one in index.models if one.name == model and one.version and one.state == "READY"}
+        held = [one for one in index.models if one.name == model and one.version and one.state in {"READY", "LOADING"}]
+        return {int(one.version): one.state == "READY" for one in held}
 
     def load(self, model: str, versions: set[int], config: Path) -> None:
         """Have exactly these versions loaded; those running go on serving until the new ones are up."""
@@ -108,16 +121,28 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except InferenceServerException as failed:
-        status, said = str(failed.status() or "").rpartition(".")[2], str(failed.message() or "")
-        if "is not healthy" in said:
-            raise DeadStubError(f"the process of {what} under Triton has died", after=0.5) from failed
-        if status in _AWAY:
-            raise Transient(f"triton is away: {status}", after=1.0) from failed
-        if status == "NOT_FOUND" or any(word in said for word in ("not found", "is not ready", "no available versions", "unknown model")):
-            raise Transient(f"{what} is not loaded", after=0.3) from failed
-        if "shared memory" in said:
-            raise Transient("triton is out of shared memory", after=2.0) from failed
-        raise Permanent(f"triton refused {what}: {status}: {' '.join(said.split())[:200]}") from failed
+        raise _meaning(what, str(failed.status() or "").rpartition(".")[2], str(failed.message() or "")) from failed
     except (grpc.RpcError, ValueError) as failed:
         # A channel that is being closed.
         raise Transient(f"triton cannot be asked: {type(failed).__name__}", after=1.0) from failed
+
+
+def _meaning(what: str, status: str, said: str) -> RadloopError:
+    """Return what Triton's status and words amount to; the words decide, where one status stands for several things."""
+    if "is not healthy" in said:
+        return DeadStubError(f"the process of {what} under Triton has died", after=0.5)
+    if "maximum queue size" in said:
+        return BusyError(f"the queue of {what} is full", after=0.2)
+    if "shared memory" in said:
+        return BusyError("triton is out of shared memory", after=2.0)
+    if status == "DEADLINE_EXCEEDED":
+        return LateError(f"{what} did not answer in time", after=0.5)
+    if "out-dated" in said:
+        return Transient(f"somebody else loads or unloads {what} at this moment", after=0.5)
+    if status == "INVALID_ARGUMENT":
+        return Permanent(f"triton refused {what}: {' '.join(said.split())[:200]}")
+    if status == "NOT_FOUND" or any(word in said for word in _NOT_LOADED):
+        return Transient(f"{what} is not loaded", after=0.3)
+    if status in _AWAY:
+        return Transient(f"triton is away: {status}", after=1.0)
+    return Permanent(f"triton refused {what}: {status}: {' '.join(said.split())[:200]}")

@@ -23,7 +23,7 @@ from radloop.retraining.domain.outlines import divide, hold_gate, sentences
 from radloop.retraining.domain.plan import OutlinePlan, Plan
 from radloop.standards.codes import BODY_PARTS
 from radloop.standards.masks import dice
-from radloop.standards.package import WEIGHTS_FILE, Applicability, ImageEncoder, Preparation, Segmenter
+from radloop.standards.package import WEIGHTS_FILE, Applicability, Behind, Preparation, Segmenter
 
 _INTENDED_USE = (
     "Outlines on radiographs what a reader points at, for the reader to accept or to correct; never without a reader."
@@ -39,7 +39,7 @@ def described_as(model: str, version: int, snapshot: str, trained_at: str, origi
     """Return what a segmenter's `radloop.yaml` says, the hashes of its files excepted."""
     return Segmenter(
         model=model, version=version, intended_use=_INTENDED_USE, applicability=Applicability(modalities=("DX", "CR")),
-        preparation=_PREPARED, structures=(BODY_PARTS["LUNG"],), encoder=ImageEncoder(f"{model}-encoder", 1, _UNKNOWN),
+        preparation=_PREPARED, structures=(BODY_PARTS["LUNG"],), encoder=Behind(f"{model}-encoder", 1, _UNKNOWN),
         weights_sha256=_UNKNOWN, snapshot_sha256=snapshot, trained_at=trained_at, origin=origin,
     )
 

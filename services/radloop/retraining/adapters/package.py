@@ -96,7 +96,8 @@ def assemble(learned: Learned, snapshot: bytes, backbone: bytes, base: Base) -> 
 
 def assemble_segmenter(says: standard.Segmenter, decoder: bytes, encoder: bytes) -> dict[str, bytes]:
     """Return the files of a segmenter's version: both graphs, `radloop.yaml`, the code and Triton's configurations."""
-    described = replace(says, weights_sha256=_hash(decoder), encoder=replace(says.encoder, weights_sha256=_hash(encoder)))
+    behind = replace(says.encoder, weights_sha256=_hash(encoder))
+    described = replace(says, weights_sha256=_hash(decoder), encoder=behind)
     return {
         standard.WEIGHTS_FILE: decoder, standard.ENCODER_FILE: encoder,
         standard.FILE: standard.render(described).encode(), **_code(described.model, decoder),
@@ -110,11 +111,13 @@ def _code(model: str, weights: bytes) -> dict[str, bytes]:
     return {CODE_FILE: code, CONFIG: here.encode(), GPU_CONFIG: there.encode()}
 
 
-def described(package: Files) -> standard.AnyPackage:
+def described(package: Files) -> standard.Package | standard.Segmenter:
     """Return what a package says of itself, after checking its files against the hashes it names."""
     if standard.FILE not in package:
         raise Permanent(f"the package lacks {standard.FILE}")
     says = standard.parse(package[standard.FILE].decode("utf-8", errors="replace"))
+    if isinstance(says, standard.Encoder):
+        raise Permanent("an encoder comes with the segmenter that it stands behind, never alone")
     snapshot = {SNAPSHOT_FILE: says.snapshot_sha256} if SNAPSHOT_FILE in package else {}
     for name, named in (says.files | snapshot).items():
         if name not in package:
@@ -126,7 +129,7 @@ def described(package: Files) -> standard.AnyPackage:
     return says
 
 
-def fits(says: standard.AnyPackage, weights: bytes) -> None:
+def fits(says: standard.Package | standard.Segmenter, weights: bytes) -> None:
     """Raise Permanent where the graph's inputs and outputs are not those that its `radloop.yaml` speaks of."""
     model = parsed(weights)
     if isinstance(says, standard.Segmenter):
@@ -251,8 +254,11 @@ def publish(package: Files, repository: Path) -> Path:
     says = described(package)
     if isinstance(says, standard.Segmenter):
         encoder = package[standard.ENCODER_FILE]
-        behind = {standard.WEIGHTS_FILE: encoder, **_code(says.encoder.model, encoder)}
-        _publish(behind, says.encoder.model, says.encoder.version, repository)
+        behind = standard.Encoder(says.encoder.model, says.encoder.version, says.preparation, _hash(encoder))
+        files = {
+            standard.WEIGHTS_FILE: encoder, standard.FILE: standard.render(behind).encode(), **_code(behind.model, encoder),
+        }
+        _publish(files, behind.model, behind.version, repository)
     held = {name: data for name, data in package.items() if name != standard.ENCODER_FILE}
     return _publish(held, says.model, says.version, repository)
 

@@ -18,8 +18,10 @@ _TYPES: Final[dict[int, str]] = {
     TensorProto.FLOAT: "TYPE_FP32", TensorProto.FLOAT16: "TYPE_FP16", TensorProto.DOUBLE: "TYPE_FP64",
     TensorProto.INT64: "TYPE_INT64", TensorProto.INT32: "TYPE_INT32", TensorProto.UINT8: "TYPE_UINT8",
 }
-_DELAY: Final = "max_queue_delay_microseconds: 200"
+_DELAY_US: Final = 200
 """A lone request pays this delay in full, so it is short."""
+_QUEUE: Final = 32
+"""Whoever comes next is told at once, and asks another server or later: so many are worked off in seconds."""
 
 
 def parsed(weights: bytes) -> onnx.ModelProto:
@@ -61,13 +63,13 @@ def configurations(weights: bytes, name: str) -> tuple[str, str]:
     ))
     head = f"max_batch_size: {MOST_AT_ONCE if batched else 0}\n{tensors}\n"
     here = (
-        f'name: "{name}"\nbackend: "python"\n{head}' + (f"dynamic_batching {{ {_DELAY} }}\n" if batched else "")
+        f'name: "{name}"\nbackend: "python"\n{head}' + (_batching() if batched else "")
         + "instance_group [ { count: 1 kind: KIND_CPU } ]\nversion_policy { all { } }\n"
         'parameters { key: "intra_op_threads" value { string_value: "1" } }\n'
     )
     there = (
         f'name: "{name}"\nplatform: "onnxruntime_onnx"\ndefault_model_filename: "model.onnx"\n{head}'
-        + (f"dynamic_batching {{ {_DELAY} preferred_batch_size: [ 8, 16, 32 ] }}\n" if batched else "")
+        + (_batching("  preferred_batch_size: [ 8, 16, 32 ]\n") if batched else "")
         + "instance_group [ { count: 1 kind: KIND_GPU } ]\nversion_policy { all { } }\n"
     )
     return here, there
@@ -79,6 +81,13 @@ def _tensor(value: ValueInfoProto, batched: bool) -> str:
         raise Permanent(f"{value.name}: tensors of this type are not served: {TensorProto.DataType.Name(kind)}")
     dims = _shape(value)[1:] if batched else _shape(value)
     return f'  {{ name: "{value.name}" data_type: {_TYPES[kind]} dims: [ {", ".join(map(str, dims))} ] }}'
+
+
+def _batching(preferred: str = "") -> str:
+    return (
+        f"dynamic_batching {{\n  max_queue_delay_microseconds: {_DELAY_US}\n{preferred}"
+        f"  default_queue_policy {{ max_queue_size: {_QUEUE} timeout_action: REJECT }}\n}}\n"
+    )
 
 
 def _listed(what: str, tensors: list[str]) -> str:
