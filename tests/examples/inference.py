@@ -85,11 +85,21 @@ class Reader:
         )
 
 
+class Encoder:
+    """Encodes nothing, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def encode_ahead(self, case_id: str) -> None:
+        self.asked.append(case_id)
+
+
 def build(settings: Settings) -> Room:
     """Put the room together as main does, with doubles for Triton, its repository and the images."""
     store = Store(settings.postgres.get_secret_value(), "inference", {}, connections=2)
     store.open()
-    lens = Lens(StoredDesk(store), Files(), Packages(), Reader())
+    lens = Lens(StoredDesk(store), Files(), Packages(), Reader(), Encoder())
     return Room(
         name="inference", settings=settings, routes=routes(lens), repositories=REPOSITORIES, events=Wire(),
         migrations=Path(main.__file__).parent / "migrations",

@@ -14,7 +14,7 @@ from radloop.kit.store import Store
 from radloop.retraining.adapters.plan import load_plan
 from radloop.retraining.adapters.postgres import StoredShelf
 from radloop.retraining.config import Settings
-from radloop.retraining.domain.commands import AddModel, Learnt, Promote, Rollback, StartCycle
+from radloop.retraining.domain.commands import Adapt, AddModel, Learnt, Promote, Rollback, StartCycle
 from radloop.retraining.domain.record import signer
 from radloop.retraining.handlers import routes
 from radloop.retraining.main import build as build_room
@@ -94,5 +94,6 @@ INPUTS = (
     answered(2),
     Promote(**asked("promote"), version=1, stage="production"),  # type: ignore[arg-type]
     Rollback(**asked("roll-back")),  # type: ignore[arg-type]
+    Adapt(**{**asked("adapt"), "subject": "lungs"}, masks="4" * 64, images=90),  # type: ignore[arg-type]
     Due(id="due-quiet", subject="chest", site=SITE, at=at(400), name="quiet"),
 )

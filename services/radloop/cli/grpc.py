@@ -101,6 +101,7 @@ class Cycle:
     version: int
     evidence: tuple[str, ...]
     labels: Mapping[str, int]
+    note: str = ""
 
 
 class Rooms:
@@ -200,13 +201,27 @@ class Rooms:
         with self._asking("retraining") as (channel, call):
             request = retraining_service_pb2.ListModelsRequest()
             said = retraining_service_pb2_grpc.RetrainingServiceStub(channel).ListModels(request, **call)
-        return tuple(
-            ModelVersion(
-                one.model, one.version, one.stage, _instant(one.since), one.labels, one.gate_passed, tuple(one.evidence),
-                one.change_record,
-            )
-            for one in said.models
-        )
+        return tuple(_version(one) for one in said.models)
+
+    def adapt(self, model: str, masks: bytes, command_id: str) -> tuple[str, str]:
+        """Hand over confirmed masks; return the cycle's id, or why there is none."""
+        with self._asking("retraining", seconds=120) as (channel, call):
+            request = retraining_service_pb2.AdaptRequest(model=model, masks_tar=masks, actor=self._actor, command_id=command_id)
+            said = retraining_service_pb2_grpc.RetrainingServiceStub(channel).Adapt(request, **call)
+        return said.cycle_id, said.reason
+
+    def check_model(self, package: bytes) -> None:
+        """Have a package looked at without registering it; raise Permanent with what is wrong."""
+        with self._asking("retraining", seconds=120) as (channel, call):
+            request = retraining_service_pb2.AddModelRequest(package_tar=package, only_check=True, actor=self._actor)
+            retraining_service_pb2_grpc.RetrainingServiceStub(channel).AddModel(request, **call)
+
+    def describe_model(self, model: str, version: int) -> tuple[ModelVersion | None, str]:
+        """Return a version and its package's radloop.yaml; None where there is no such version."""
+        with self._asking("retraining") as (channel, call):
+            request = retraining_service_pb2.DescribeModelRequest(model=model, version=version)
+            said = retraining_service_pb2_grpc.RetrainingServiceStub(channel).DescribeModel(request, **call)
+        return (_version(said.version) if said.HasField("version") else None), said.package_yaml
 
     def start_cycle(self, model: str, command_id: str) -> tuple[str, str]:
         """Ask for a cycle; return its id and, where it was not started, why not."""
@@ -215,12 +230,12 @@ class Rooms:
             said = retraining_service_pb2_grpc.RetrainingServiceStub(channel).StartCycle(request, **call)
         return said.cycle_id, said.reason
 
-    def cycle(self, cycle_id: str = "") -> Cycle:
-        """Ask how a cycle stands; without an id the latest."""
+    def cycle(self, cycle_id: str = "", model: str = "") -> Cycle:
+        """Ask how a cycle of a model stands; without an id the latest."""
         with self._asking("retraining") as (channel, call):
-            request = retraining_service_pb2.GetCycleRequest(cycle_id=cycle_id)
+            request = retraining_service_pb2.GetCycleRequest(cycle_id=cycle_id, model=model)
             said = retraining_service_pb2_grpc.RetrainingServiceStub(channel).GetCycle(request, **call)
-        return Cycle(said.cycle_id, said.state, said.progress, said.version, tuple(said.evidence), dict(said.labels))
+        return Cycle(said.cycle_id, said.state, said.progress, said.version, tuple(said.evidence), dict(said.labels), said.note)
 
     def add_model(self, model: str, package_tar: bytes, command_id: str) -> tuple[int, str]:
         """Register a package made elsewhere, in shadow; return its version and, where it was refused, why."""
@@ -281,6 +296,13 @@ class Rooms:
                 why = f"{ended.code().name}: {ended.details()}"
                 raise Transient(f"{room} does not answer at {self._addresses[room]}, or not now ({why})") from failed
             raise Permanent(f"{room} refused: {ended.details()}") from failed
+
+
+def _version(said: Any) -> ModelVersion:
+    return ModelVersion(
+        said.model, said.version, said.stage, _instant(said.since), said.labels, said.gate_passed, tuple(said.evidence),
+        said.change_record,
+    )
 
 
 def _instant(stamp: Timestamp) -> datetime:

@@ -1,18 +1,16 @@
 """`radloop models`: the versions, their stages and evidence; a cycle, a package from elsewhere, a step forward or back."""
 
 import argparse
-import io
 import json
 import sys
-import tarfile
 import time
 import uuid
 from pathlib import Path
 from typing import Any
 
+from radloop.cli import packages
 from radloop.cli.grpc import Cycle, ModelVersion, Rooms
 from radloop.cli.table import local, table
-from radloop.kit.errors import Misconfigured
 
 # In the evidence of a version that retraining took in from outside.
 _NO_GATE = "no gate was held"
@@ -37,6 +35,7 @@ def add_parser(commands: Any) -> None:
     adding = verbs.add_parser("add", help="register a package made elsewhere; it begins in shadow")
     adding.add_argument("folder", type=Path, help="a version folder (model.onnx, radloop.yaml, …) or a .tar of one")
     adding.set_defaults(ask=add)
+    packages.add_verbs(verbs)
     forward = verbs.add_parser("promote", help="move a version to a stage; refused without a passed gate")
     forward.add_argument("version", type=int)
     forward.add_argument("stage", choices=("shadow", "canary", "production", "retired"))
@@ -110,32 +109,12 @@ def _told(cycle: Cycle) -> None:
 
 def add(rooms: Rooms, args: argparse.Namespace) -> int:
     """Register a package."""
-    version, reason = rooms.add_model(args.model, _packed(args.folder), str(uuid.uuid4()))
+    version, reason = rooms.add_model(args.model, packages.packed(args.folder), str(uuid.uuid4()))
     if reason:
         print(f"radloop: not taken: {reason}", file=sys.stderr)
         return 1
     print(f"{args.model} version {version}, in shadow")
     return 0
-
-
-def _packed(folder: Path) -> bytes:
-    """Return the package as a tar: the version folder's files, and config.pbtxt from beside it where it has none."""
-    if folder.is_file():
-        return folder.read_bytes()
-    if not (folder / "radloop.yaml").is_file():
-        raise Misconfigured(f"{folder} has no radloop.yaml; give the numbered version folder of a model package, or a .tar of one")
-    files = {file.name: file for file in sorted(folder.iterdir()) if file.is_file()}
-    beside = folder.parent / "config.pbtxt"
-    if "config.pbtxt" not in files and beside.is_file():
-        files["config.pbtxt"] = beside
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, file in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = file.stat().st_size
-            with file.open("rb") as content:
-                archive.addfile(entry, content)
-    return packed.getvalue()
 
 
 def promote(rooms: Rooms, args: argparse.Namespace) -> int:

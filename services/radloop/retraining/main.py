@@ -1,5 +1,6 @@
 """Retraining as a process: the only module that knows every concrete thing."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from radloop.kit.blobs import Folder
 from radloop.kit.clock import SystemClock
 from radloop.kit.deliveries import Check
 from radloop.kit.flow import Deliver
+from radloop.kit.jobs import Progress
 from radloop.kit.room import Furnishing, Room
 from radloop.kit.runner import Runner
 from radloop.kit.store import Store
@@ -37,6 +39,13 @@ def build(settings: Settings) -> Room:
     look.open()
     shelf = StoredShelf(look)
 
+    def adapt(spec: str, progress: Progress) -> str:
+        # Threads that wait by spinning take the processors from the rooms beside: read when torch is imported.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        from radloop.retraining.adapters.adaptation import adaptation
+
+        return adaptation(blobs, plan)(spec, progress)
+
     def furnish(runner: Runner) -> Furnishing:
         return Furnishing(
             services=(RetrainingService(runner, shelf, blobs, clock, settings.site, plan.model).register,),
@@ -48,7 +57,7 @@ def build(settings: Settings) -> Room:
         name="retraining", settings=settings,
         routes=routes(plan, shelf, StoredPackages(blobs), sign_with(settings.key_file)),
         repositories=REPOSITORIES, events=Wire(), migrations=Path(__file__).parent / "migrations", furnish=furnish,
-        jobs={"cycle": cycle(shelf, blobs, plan)}, clock=clock,
+        jobs={"cycle": cycle(shelf, blobs, plan), "adapt": adapt}, clock=clock,
     )
 
 

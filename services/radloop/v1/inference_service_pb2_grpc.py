@@ -61,8 +61,6 @@ class InferenceServiceServicer:
     def Segment(self, request_iterator, context):
         """Outlines what a reader points at on one image. The first request names the image; each one after it draws something or
         takes it back. Every request has one response, in order; nothing is kept when the stream ends.
-        buf:lint:ignore RPC_NO_CLIENT_STREAMING - an open image is a conversation
-        buf:lint:ignore RPC_NO_SERVER_STREAMING - see above
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from radloop.v1 import common_pb2 as radloop_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#radloop/v1/retraining_service.proto\x12\nradloop.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17radloop/v1/common.proto\"X\n\x11StartCycleRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12 \n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x11.radloop.v1.Actor\x12\x12\n\ncommand_id\x18\x03 \x01(\t\"6\n\x12StartCycleResponse\x12\x10\n\x08\x63ycle_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"#\n\x0fGetCycleRequest\x12\x10\n\x08\x63ycle_id\x18\x01 \x01(\t\"\xf4\x01\n\x10GetCycleResponse\x12\x10\n\x08\x63ycle_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x15\n\x08progress\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07version\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x10\n\x08\x65vidence\x18\x05 \x03(\t\x12\x38\n\x06labels\x18\x06 \x03(\x0b\x32(.radloop.v1.GetCycleResponse.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\x0b\n\t_progressB\n\n\x08_version\"\x13\n\x11ListModelsRequest\"\xd7\x01\n\x0cModelVersion\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05stage\x18\x03 \x01(\t\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x06labels\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x0bgate_passed\x18\x06 \x01(\x08\x12\x10\n\x08\x65vidence\x18\x07 \x03(\t\x12\x15\n\rchange_record\x18\x08 \x01(\tB\n\n\x08_versionB\t\n\x07_labels\">\n\x12ListModelsResponse\x12(\n\x06models\x18\x01 \x03(\x0b\x32\x18.radloop.v1.ModelVersion\"k\n\x0f\x41\x64\x64ModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x13\n\x0bpackage_tar\x18\x02 \x01(\x0c\x12 \n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32\x11.radloop.v1.Actor\x12\x12\n\ncommand_id\x18\x04 \x01(\t\"D\n\x10\x41\x64\x64ModelResponse\x12\x14\n\x07version\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x02 \x01(\tB\n\n\x08_version\"\x86\x01\n\x0ePromoteRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05stage\x18\x03 \x01(\t\x12 \n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x11.radloop.v1.Actor\x12\x12\n\ncommand_id\x18\x05 \x01(\tB\n\n\x08_version\"3\n\x0fPromoteResponse\x12\x10\n\x08promoted\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\"V\n\x0fRollbackRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12 \n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x11.radloop.v1.Actor\x12\x12\n\ncommand_id\x18\x03 \x01(\t\"D\n\x10RollbackResponse\x12\x14\n\x07version\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x02 \x01(\tB\n\n\x08_version2\xe4\x03\n\x11RetrainingService\x12P\n\nStartCycle\x12\x1d.radloop.v1.StartCycleRequest\x1a\x1e.radloop.v1.StartCycleResponse\"\x03\x90\x02\x02\x12J\n\x08GetCycle\x12\x1b.radloop.v1.GetCycleRequest\x1a\x1c.radloop.v1.GetCycleResponse\"\x03\x90\x02\x01\x12P\n\nListModels\x12\x1d.radloop.v1.ListModelsRequest\x1a\x1e.radloop.v1.ListModelsResponse\"\x03\x90\x02\x01\x12J\n\x08\x41\x64\x64Model\x12\x1b.radloop.v1.AddModelRequest\x1a\x1c.radloop.v1.AddModelResponse\"\x03\x90\x02\x02\x12G\n\x07Promote\x12\x1a.radloop.v1.PromoteRequest\x1a\x1b.radloop.v1.PromoteResponse\"\x03\x90\x02\x02\x12J\n\x08Rollback\x12\x1b.radloop.v1.RollbackRequest\x1a\x1c.radloop.v1.RollbackResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#radloop/v1/retraining_service.proto\x12\nradloop.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17radloop/v1/common.proto\"X\n\x11StartCycleRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12 \n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x11.radloop.v1.Actor\x12\x12\n\ncommand_id\x18\x03 \x01(\t\"6\n\x12StartCycleResponse\x12\x10\n\x08\x63ycle_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"2\n\x0fGetCycleRequest\x12\x10\n\x08\x63ycle_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"f\n\x0c\x41\x64\x61ptRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x11\n\tmasks_tar\x18\x02 \x01(\x0c\x12 \n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32\x11.radloop.v1.Actor\x12\x12\n\ncommand_id\x18\x04 \x01(\t\"1\n\rAdaptResponse\x12\x10\n\x08\x63ycle_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"G\n\x14\x44\x65scribeModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\n\n\x08_version\"X\n\x15\x44\x65scribeModelResponse\x12)\n\x07version\x18\x01 \x01(\x0b\x32\x18.radloop.v1.ModelVersion\x12\x14\n\x0cpackage_yaml\x18\x02 \x01(\t\"\x82\x02\n\x10GetCycleResponse\x12\x10\n\x08\x63ycle_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x15\n\x08progress\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07version\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x10\n\x08\x65vidence\x18\x05 \x03(\t\x12\x38\n\x06labels\x18\x06 \x03(\x0b\x32(.radloop.v1.GetCycleResponse.LabelsEntry\x12\x0c\n\x04note\x18\x07 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x42\x0b\n\t_progressB\n\n\x08_version\"\x13\n\x11ListModelsRequest\"\xd7\x01\n\x0cModelVersion\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05stage\x18\x03 \x01(\t\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x06labels\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x0bgate_passed\x18\x06 \x01(\x08\x12\x10\n\x08\x65vidence\x18\x07 \x03(\t\x12\x15\n\rchange_record\x18\x08 \x01(\tB\n\n\x08_versionB\t\n\x07_labels\">\n\x12ListModelsResponse\x12(\n\x06models\x18\x01 \x03(\x0b\x32\x18.radloop.v1.ModelVersion\"\x7f\n\x0f\x41\x64\x64ModelRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x13\n\x0bpackage_tar\x18\x02 \x01(\x0c\x12 \n\x05\x61\x63tor\x18\x03 \x01(\x0b\x32\x11.radloop.v1.Actor\x12\x12\n\ncommand_id\x18\x04 \x01(\t\x12\x12\n\nonly_check\x18\x05 \x01(\x08\"D\n\x10\x41\x64\x64ModelResponse\x12\x14\n\x07version\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x02 \x01(\tB\n\n\x08_version\"\x86\x01\n\x0ePromoteRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05stage\x18\x03 \x01(\t\x12 \n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x11.radloop.v1.Actor\x12\x12\n\ncommand_id\x18\x05 \x01(\tB\n\n\x08_version\"3\n\x0fPromoteResponse\x12\x10\n\x08promoted\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\"V\n\x0fRollbackRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12 \n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x11.radloop.v1.Actor\x12\x12\n\ncommand_id\x18\x03 \x01(\t\"D\n\x10RollbackResponse\x12\x14\n\x07version\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x02 \x01(\tB\n\n\x08_version2\x82\x05\n\x11RetrainingService\x12P\n\nStartCycle\x12\x1d.radloop.v1.StartCycleRequest\x1a\x1e.radloop.v1.StartCycleResponse\"\x03\x90\x02\x02\x12J\n\x08GetCycle\x12\x1b.radloop.v1.GetCycleRequest\x1a\x1c.radloop.v1.GetCycleResponse\"\x03\x90\x02\x01\x12\x41\n\x05\x41\x64\x61pt\x12\x18.radloop.v1.AdaptRequest\x1a\x19.radloop.v1.AdaptResponse\"\x03\x90\x02\x02\x12Y\n\rDescribeModel\x12 .radloop.v1.DescribeModelRequest\x1a!.radloop.v1.DescribeModelResponse\"\x03\x90\x02\x01\x12P\n\nListModels\x12\x1d.radloop.v1.ListModelsRequest\x1a\x1e.radloop.v1.ListModelsResponse\"\x03\x90\x02\x01\x12J\n\x08\x41\x64\x64Model\x12\x1b.radloop.v1.AddModelRequest\x1a\x1c.radloop.v1.AddModelResponse\"\x03\x90\x02\x02\x12G\n\x07Promote\x12\x1a.radloop.v1.PromoteRequest\x1a\x1b.radloop.v1.PromoteResponse\"\x03\x90\x02\x02\x12J\n\x08Rollback\x12\x1b.radloop.v1.RollbackRequest\x1a\x1c.radloop.v1.RollbackResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETRAININGSERVICE'].methods_by_name['StartCycle']._serialized_options = b'\220\002\002'
   _globals['_RETRAININGSERVICE'].methods_by_name['GetCycle']._loaded_options = None
   _globals['_RETRAININGSERVICE'].methods_by_name['GetCycle']._serialized_options = b'\220\002\001'
+  _globals['_RETRAININGSERVICE'].methods_by_name['Adapt']._loaded_options = None
+  _globals['_RETRAININGSERVICE'].methods_by_name['Adapt']._serialized_options = b'\220\002\002'
+  _globals['_RETRAININGSERVICE'].methods_by_name['DescribeModel']._loaded_options = None
+  _globals['_RETRAININGSERVICE'].methods_by_name['DescribeModel']._serialized_options = b'\220\002\001'
   _globals['_RETRAININGSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_RETRAININGSERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001'
   _globals['_RETRAININGSERVICE'].methods_by_name['AddModel']._loaded_options = None
@@ -52,29 +56,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STARTCYCLERESPONSE']._serialized_start=199
   _globals['_STARTCYCLERESPONSE']._serialized_end=253
   _globals['_GETCYCLEREQUEST']._serialized_start=255
-  _globals['_GETCYCLEREQUEST']._serialized_end=290
-  _globals['_GETCYCLERESPONSE']._serialized_start=293
-  _globals['_GETCYCLERESPONSE']._serialized_end=537
-  _globals['_GETCYCLERESPONSE_LABELSENTRY']._serialized_start=467
-  _globals['_GETCYCLERESPONSE_LABELSENTRY']._serialized_end=512
-  _globals['_LISTMODELSREQUEST']._serialized_start=539
-  _globals['_LISTMODELSREQUEST']._serialized_end=558
-  _globals['_MODELVERSION']._serialized_start=561
-  _globals['_MODELVERSION']._serialized_end=776
-  _globals['_LISTMODELSRESPONSE']._serialized_start=778
-  _globals['_LISTMODELSRESPONSE']._serialized_end=840
-  _globals['_ADDMODELREQUEST']._serialized_start=842
-  _globals['_ADDMODELREQUEST']._serialized_end=949
-  _globals['_ADDMODELRESPONSE']._serialized_start=951
-  _globals['_ADDMODELRESPONSE']._serialized_end=1019
-  _globals['_PROMOTEREQUEST']._serialized_start=1022
-  _globals['_PROMOTEREQUEST']._serialized_end=1156
-  _globals['_PROMOTERESPONSE']._serialized_start=1158
-  _globals['_PROMOTERESPONSE']._serialized_end=1209
-  _globals['_ROLLBACKREQUEST']._serialized_start=1211
-  _globals['_ROLLBACKREQUEST']._serialized_end=1297
-  _globals['_ROLLBACKRESPONSE']._serialized_start=1299
-  _globals['_ROLLBACKRESPONSE']._serialized_end=1367
-  _globals['_RETRAININGSERVICE']._serialized_start=1370
-  _globals['_RETRAININGSERVICE']._serialized_end=1854
+  _globals['_GETCYCLEREQUEST']._serialized_end=305
+  _globals['_ADAPTREQUEST']._serialized_start=307
+  _globals['_ADAPTREQUEST']._serialized_end=409
+  _globals['_ADAPTRESPONSE']._serialized_start=411
+  _globals['_ADAPTRESPONSE']._serialized_end=460
+  _globals['_DESCRIBEMODELREQUEST']._serialized_start=462
+  _globals['_DESCRIBEMODELREQUEST']._serialized_end=533
+  _globals['_DESCRIBEMODELRESPONSE']._serialized_start=535
+  _globals['_DESCRIBEMODELRESPONSE']._serialized_end=623
+  _globals['_GETCYCLERESPONSE']._serialized_start=626
+  _globals['_GETCYCLERESPONSE']._serialized_end=884
+  _globals['_GETCYCLERESPONSE_LABELSENTRY']._serialized_start=814
+  _globals['_GETCYCLERESPONSE_LABELSENTRY']._serialized_end=859
+  _globals['_LISTMODELSREQUEST']._serialized_start=886
+  _globals['_LISTMODELSREQUEST']._serialized_end=905
+  _globals['_MODELVERSION']._serialized_start=908
+  _globals['_MODELVERSION']._serialized_end=1123
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1125
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1187
+  _globals['_ADDMODELREQUEST']._serialized_start=1189
+  _globals['_ADDMODELREQUEST']._serialized_end=1316
+  _globals['_ADDMODELRESPONSE']._serialized_start=1318
+  _globals['_ADDMODELRESPONSE']._serialized_end=1386
+  _globals['_PROMOTEREQUEST']._serialized_start=1389
+  _globals['_PROMOTEREQUEST']._serialized_end=1523
+  _globals['_PROMOTERESPONSE']._serialized_start=1525
+  _globals['_PROMOTERESPONSE']._serialized_end=1576
+  _globals['_ROLLBACKREQUEST']._serialized_start=1578
+  _globals['_ROLLBACKREQUEST']._serialized_end=1664
+  _globals['_ROLLBACKRESPONSE']._serialized_start=1666
+  _globals['_ROLLBACKRESPONSE']._serialized_end=1734
+  _globals['_RETRAININGSERVICE']._serialized_start=1737
+  _globals['_RETRAININGSERVICE']._serialized_end=2379
 # @@protoc_insertion_point(module_scope)

@@ -29,13 +29,51 @@ class StartCycleResponse(_message.Message):
     def __init__(self, cycle_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class GetCycleRequest(_message.Message):
-    __slots__ = ("cycle_id",)
+    __slots__ = ("cycle_id", "model")
     CYCLE_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
     cycle_id: str
-    def __init__(self, cycle_id: _Optional[str] = ...) -> None: ...
+    model: str
+    def __init__(self, cycle_id: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+
+class AdaptRequest(_message.Message):
+    __slots__ = ("model", "masks_tar", "actor", "command_id")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MASKS_TAR_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    masks_tar: bytes
+    actor: _common_pb2.Actor
+    command_id: str
+    def __init__(self, model: _Optional[str] = ..., masks_tar: _Optional[bytes] = ..., actor: _Optional[_Union[_common_pb2.Actor, _Mapping]] = ..., command_id: _Optional[str] = ...) -> None: ...
+
+class AdaptResponse(_message.Message):
+    __slots__ = ("cycle_id", "reason")
+    CYCLE_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    cycle_id: str
+    reason: str
+    def __init__(self, cycle_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class DescribeModelRequest(_message.Message):
+    __slots__ = ("model", "version")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
+class DescribeModelResponse(_message.Message):
+    __slots__ = ("version", "package_yaml")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PACKAGE_YAML_FIELD_NUMBER: _ClassVar[int]
+    version: ModelVersion
+    package_yaml: str
+    def __init__(self, version: _Optional[_Union[ModelVersion, _Mapping]] = ..., package_yaml: _Optional[str] = ...) -> None: ...
 
 class GetCycleResponse(_message.Message):
-    __slots__ = ("cycle_id", "state", "progress", "version", "evidence", "labels")
+    __slots__ = ("cycle_id", "state", "progress", "version", "evidence", "labels", "note")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -49,13 +87,15 @@ class GetCycleResponse(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
     cycle_id: str
     state: str
     progress: float
     version: int
     evidence: _containers.RepeatedScalarFieldContainer[str]
     labels: _containers.ScalarMap[str, int]
-    def __init__(self, cycle_id: _Optional[str] = ..., state: _Optional[str] = ..., progress: _Optional[float] = ..., version: _Optional[int] = ..., evidence: _Optional[_Iterable[str]] = ..., labels: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    note: str
+    def __init__(self, cycle_id: _Optional[str] = ..., state: _Optional[str] = ..., progress: _Optional[float] = ..., version: _Optional[int] = ..., evidence: _Optional[_Iterable[str]] = ..., labels: _Optional[_Mapping[str, int]] = ..., note: _Optional[str] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()
@@ -88,16 +128,18 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[ModelVersion, _Mapping]]] = ...) -> None: ...
 
 class AddModelRequest(_message.Message):
-    __slots__ = ("model", "package_tar", "actor", "command_id")
+    __slots__ = ("model", "package_tar", "actor", "command_id", "only_check")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     PACKAGE_TAR_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    ONLY_CHECK_FIELD_NUMBER: _ClassVar[int]
     model: str
     package_tar: bytes
     actor: _common_pb2.Actor
     command_id: str
-    def __init__(self, model: _Optional[str] = ..., package_tar: _Optional[bytes] = ..., actor: _Optional[_Union[_common_pb2.Actor, _Mapping]] = ..., command_id: _Optional[str] = ...) -> None: ...
+    only_check: bool
+    def __init__(self, model: _Optional[str] = ..., package_tar: _Optional[bytes] = ..., actor: _Optional[_Union[_common_pb2.Actor, _Mapping]] = ..., command_id: _Optional[str] = ..., only_check: _Optional[bool] = ...) -> None: ...
 
 class AddModelResponse(_message.Message):
     __slots__ = ("version", "reason")

@@ -45,6 +45,16 @@ class RetrainingServiceStub:
                 request_serializer=radloop_dot_v1_dot_retraining__service__pb2.GetCycleRequest.SerializeToString,
                 response_deserializer=radloop_dot_v1_dot_retraining__service__pb2.GetCycleResponse.FromString,
                 _registered_method=True)
+        self.Adapt = channel.unary_unary(
+                '/radloop.v1.RetrainingService/Adapt',
+                request_serializer=radloop_dot_v1_dot_retraining__service__pb2.AdaptRequest.SerializeToString,
+                response_deserializer=radloop_dot_v1_dot_retraining__service__pb2.AdaptResponse.FromString,
+                _registered_method=True)
+        self.DescribeModel = channel.unary_unary(
+                '/radloop.v1.RetrainingService/DescribeModel',
+                request_serializer=radloop_dot_v1_dot_retraining__service__pb2.DescribeModelRequest.SerializeToString,
+                response_deserializer=radloop_dot_v1_dot_retraining__service__pb2.DescribeModelResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/radloop.v1.RetrainingService/ListModels',
                 request_serializer=radloop_dot_v1_dot_retraining__service__pb2.ListModelsRequest.SerializeToString,
@@ -80,6 +90,20 @@ class RetrainingServiceServicer:
 
     def GetCycle(self, request, context):
         """How a cycle stands.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Adapt(self, request, context):
+        """Adapts a segmenter to confirmed masks now, as a cycle of its own: GetCycle tells how it stands.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeModel(self, request, context):
+        """What one version is: its radloop.yaml, and what became of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,6 +149,16 @@ def add_RetrainingServiceServicer_to_server(servicer, server):
                     servicer.GetCycle,
                     request_deserializer=radloop_dot_v1_dot_retraining__service__pb2.GetCycleRequest.FromString,
                     response_serializer=radloop_dot_v1_dot_retraining__service__pb2.GetCycleResponse.SerializeToString,
+            ),
+            'Adapt': grpc.unary_unary_rpc_method_handler(
+                    servicer.Adapt,
+                    request_deserializer=radloop_dot_v1_dot_retraining__service__pb2.AdaptRequest.FromString,
+                    response_serializer=radloop_dot_v1_dot_retraining__service__pb2.AdaptResponse.SerializeToString,
+            ),
+            'DescribeModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeModel,
+                    request_deserializer=radloop_dot_v1_dot_retraining__service__pb2.DescribeModelRequest.FromString,
+                    response_serializer=radloop_dot_v1_dot_retraining__service__pb2.DescribeModelResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -202,6 +236,60 @@ class RetrainingService:
             '/radloop.v1.RetrainingService/GetCycle',
             radloop_dot_v1_dot_retraining__service__pb2.GetCycleRequest.SerializeToString,
             radloop_dot_v1_dot_retraining__service__pb2.GetCycleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Adapt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/radloop.v1.RetrainingService/Adapt',
+            radloop_dot_v1_dot_retraining__service__pb2.AdaptRequest.SerializeToString,
+            radloop_dot_v1_dot_retraining__service__pb2.AdaptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/radloop.v1.RetrainingService/DescribeModel',
+            radloop_dot_v1_dot_retraining__service__pb2.DescribeModelRequest.SerializeToString,
+            radloop_dot_v1_dot_retraining__service__pb2.DescribeModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

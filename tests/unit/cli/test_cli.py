@@ -17,8 +17,10 @@ from radloop.retraining.adapters.plan import load_plan
 from radloop.retraining.domain.commands import AddModel
 from radloop.retraining.handlers import add_model
 from radloop.retraining.ports import Offered
+from radloop.standards.package import render
 from radloop.v1 import admin_service_pb2 as admin
 from radloop.v1 import retraining_service_pb2 as retraining
+from tests.examples.segmenting import segmenter
 from tests.unit.cli.house import CASE, START, House, after, example, opened, quarantined, said
 
 
@@ -320,16 +322,18 @@ def test_before_the_first_cycle_there_is_none_to_show(house: House, capsys: pyte
     assert "labels: pool 12" in told
 
 
-def test_a_model_folder_travels_with_the_config_beside_it(house: House, tmp_path: Path) -> None:
-    """`models add` packs the version folder, and config.pbtxt from the folder above it."""
-    version = tmp_path / "chest/1"
+def test_a_model_folder_travels_with_the_encoder_beside_it(house: House, tmp_path: Path) -> None:
+    """`models add` packs the version folder, and a segmenter's encoder from beside it; code and configuration are made there."""
+    version = tmp_path / "lungs/1"
     version.mkdir(parents=True)
-    (version / "radloop.yaml").write_text("a: 1")
+    (version / "radloop.yaml").write_text(render(segmenter()))
     (version / "model.onnx").write_bytes(b"onnx")
-    (tmp_path / "chest/config.pbtxt").write_text("name: 'chest'")
+    encoder = tmp_path / "lungs-encoder/1"
+    encoder.mkdir(parents=True)
+    (encoder / "model.onnx").write_bytes(b"encoder")
     assert main(["models", "add", str(version)]) == 0
     with tarfile.open(fileobj=io.BytesIO(house.packages[0])) as packed:
-        assert sorted(packed.getnames()) == ["config.pbtxt", "model.onnx", "radloop.yaml"]
+        assert sorted(packed.getnames()) == ["encoder.onnx", "model.onnx", "radloop.yaml"]
     assert main(["models", "add", str(tmp_path)]) == 78
 
 

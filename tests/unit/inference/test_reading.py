@@ -54,7 +54,7 @@ def live(**changes: Any) -> Case:
 
 def lens(case: Case | None, *releases: Any) -> Lens:
     """Look through doubles of Triton, its packages and the blobs."""
-    return Lens(Desk(case, *releases), example.Files(), example.Packages(), example.Reader())
+    return Lens(Desk(case, *releases), example.Files(), example.Packages(), example.Reader(), example.Encoder())
 
 
 def ranks(case: Case) -> dict[str, str]:

@@ -19,7 +19,7 @@ from radloop.retraining.adapters.judging import outliner, play
 from radloop.retraining.adapters.package import assemble_segmenter, described, pack, unpack
 from radloop.retraining.domain.arrays import Floats, Halves
 from radloop.retraining.domain.commands import Learnt
-from radloop.retraining.domain.outlines import divide, hold_gate, sentences
+from radloop.retraining.domain.outlines import SIDE, divide, hold_gate, sentences
 from radloop.retraining.domain.plan import OutlinePlan, Plan
 from radloop.standards.codes import BODY_PARTS
 from radloop.standards.masks import dice
@@ -29,7 +29,7 @@ _INTENDED_USE = (
     "Outlines on radiographs what a reader points at, for the reader to accept or to correct; never without a reader."
     " Demonstration; not a medical device."
 )
-_PREPARED = Preparation(rows=medsam.SIDE, columns=medsam.SIDE, mean=(0.0,) * 3, std=(1.0,) * 3)
+_PREPARED = Preparation(rows=SIDE, columns=SIDE, mean=(0.0,) * 3, std=(1.0,) * 3)
 _UNKNOWN = "0" * 64
 _ENCODING, _ADAPTING, _JUDGING = 0.3, 0.8, 0.95
 """The shares of the work that are done when each part ends."""

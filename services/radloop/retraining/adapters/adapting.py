@@ -1,9 +1,10 @@
 """Adapting the mask decoder to what a site outlines: a small share of confirmed masks teaches it clicks, scribbles and proposals.
 
 The image encoder stays frozen and its embeddings are kept, so that a step costs the decoder only. A step plays a reader
-(`clicks`) who first draws a box, a click or a scribble, or nothing yet, and then corrects the largest error; the mask
-before is fed back (Sofiiuk et al. 2021), and the first and the last answer are held against the truth by cross-entropy
-and Dice loss. The quality estimate learns the IoU that was really reached, as in Segment Anything.
+(`clicks`) who first draws a box, a click or a scribble, or nothing yet, and then corrects the largest error a few times; the
+mask before is fed back (Sofiiuk et al. 2021), and the last answer is held against the truth by cross-entropy and Dice loss:
+as often the first answer as a later one, since only what is held against the truth costs a pass backwards. The quality
+estimate learns the IoU that was really reached, as in Segment Anything.
 """
 
 import copy
@@ -16,23 +17,26 @@ from numpy.random import Generator, default_rng
 from torch.nn import functional
 
 from radloop.retraining.adapters.clicks import box_around, next_click, next_scribble
-from radloop.retraining.adapters.medsam import SIDE, Decoder
+from radloop.retraining.adapters.medsam import Decoder
 from radloop.retraining.domain.arrays import Halves, Truths
+from radloop.retraining.domain.outlines import SIDE
 from radloop.standards.prompts import Box, Prompt, tokens
 
 WHOLE = Box(0.0, 0.0, float(SIDE), float(SIDE))
 """Nothing drawn yet: all there is on the image is wanted, every structure at once."""
 _JITTER = 12.0
+_FIRST = (("box", 0.25), ("click", 0.45), ("scribble", 0.15), ("whole", 0.15))
+_CORRECTIONS = (0.4, 0.2, 0.15, 0.15, 0.1)
+"""How likely it is that the answer after so many corrections is held against the truth."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How long and how fast; `steps` of two images each."""
 
-    steps: int = 700
+    steps: int = 900
     rate: float = 2e-4
     seed: int = 1
-    corrections: int = 4
     warm_up: int = 50
 
 
@@ -85,27 +89,18 @@ def adapt(base: Decoder, known: Confirmed, recipe: Recipe, tell: Callable[[float
         optimiser, recipe.rate, total_steps=recipe.steps, pct_start=recipe.warm_up / recipe.steps, anneal_strategy="cos",
     )
     for step in range(recipe.steps):
-        kind = str(random.choice(("box", "click", "scribble", "whole"), p=(0.25, 0.45, 0.15, 0.15)))
+        kind = str(random.choice([name for name, _ in _FIRST], p=[share for _, share in _FIRST]))
         places = random.integers(len(known.embeddings), size=2)
         pairs = [_first(known.structures[at], kind, random) for at in places]
         wanted = np.stack([pair[0] for pair in pairs])
         drawn = [pair[1] for pair in pairs]
-        truth = torch.from_numpy(wanted.astype(np.float32))
         embedding = torch.from_numpy(known.embeddings[places])
-        corrections = int(random.integers(1, recipe.corrections + 1))
-        logits, quality = _answer(decoder, embedding, drawn, None)
-        loss = _loss(logits, quality, truth)
-        for at in range(corrections):
-            for one, said, right in zip(drawn, (logits.detach() > 0).numpy(), wanted, strict=True):
-                more = next_scribble(right, said) if kind == "scribble" else next_click(right, said)
-                # Where nothing is wrong any more the reader clicks on what is there.
-                more = more or next_click(right, np.zeros_like(right))
-                if more is not None:
-                    one.append(more)
-            last = at == corrections - 1
-            with torch.set_grad_enabled(last):
-                logits, quality = _answer(decoder, embedding, drawn, logits.detach())
-        loss = loss + _loss(logits, quality, truth)
+        logits: torch.Tensor | None = None
+        for _ in range(int(random.choice(len(_CORRECTIONS), p=_CORRECTIONS))):
+            with torch.no_grad():
+                logits, _ = _answer(decoder, embedding, drawn, logits)
+            _correct(drawn, wanted, (logits > 0).numpy(), scribbling=kind == "scribble")
+        loss = _loss(*_answer(decoder, embedding, drawn, logits), torch.from_numpy(wanted.astype(np.float32)))
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch itself
         torch.nn.utils.clip_grad_norm_(decoder.parameters(), 1.0)
@@ -113,6 +108,15 @@ def adapt(base: Decoder, known: Confirmed, recipe: Recipe, tell: Callable[[float
         schedule.step()
         tell((step + 1) / recipe.steps)
     return decoder.eval().requires_grad_(requires_grad=False)
+
+
+def _correct(drawn: Sequence[list[Prompt]], wanted: Truths, said: Truths, *, scribbling: bool) -> None:
+    """Draw one more on each image of a batch: through or into the largest error; where nothing is wrong, on what is there."""
+    for prompts, right, answered in zip(drawn, wanted, said, strict=True):
+        more = next_scribble(right, answered) if scribbling else next_click(right, answered)
+        more = more or next_click(right, np.zeros_like(right))
+        if more is not None:
+            prompts.append(more)
 
 
 def _answer(

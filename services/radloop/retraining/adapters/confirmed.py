@@ -18,8 +18,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from radloop.kit.errors import Permanent
-from radloop.retraining.adapters.medsam import SIDE
 from radloop.retraining.domain.arrays import Singles, Truths
+from radloop.retraining.domain.outlines import SIDE
 from radloop.standards.dicom.elements import open_file
 from radloop.standards.dicom.pixels import frame_grey, resize
 from radloop.standards.masks import Mask

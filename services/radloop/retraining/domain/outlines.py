@@ -9,6 +9,9 @@ from radloop.retraining.domain.arrays import Floats
 from radloop.retraining.domain.gate import Criterion, GateResult, criterion, resamples
 from radloop.retraining.domain.plan import GatePlan, OutlinePlan
 
+SIDE, CELLS, WIDTH = 256, 64, 256
+"""Pixels of the prepared image and of the low-resolution mask, cells and channels of the image embedding."""
+
 
 def divide(patients: Sequence[str], most: int, seed: int) -> tuple[list[int], list[int]]:
     """Return the places of the images that teach (at most `most`) and of those that judge: no patient is on both sides.

@@ -1,0 +1,203 @@
+"""`radloop models validate|describe|schema|adapt`: what a model package is, whether it is in order, and a segmenter taught by masks."""
+
+import argparse
+import csv
+import io
+import json
+import sys
+import tarfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from radloop.cli.addresses import addresses
+from radloop.cli.grpc import Cycle, Rooms
+from radloop.cli.table import local
+from radloop.kit.errors import Misconfigured, Transient
+from radloop.standards import package as standard
+
+_ENDED = {"none", "gated-out", "released", "failed"}
+_IMAGES = (".png", ".jpg", ".jpeg", ".dcm")
+_LOOK_EVERY_S = 1.0
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add the verbs."""
+    checking = verbs.add_parser(
+        "validate", help="look at a package made elsewhere: schema, hashes and, where retraining answers, its ONNX graph",
+    )
+    checking.add_argument("folder", type=Path, help="a version folder (model.onnx, radloop.yaml, …) or a .tar of one")
+    checking.set_defaults(run=validate)
+    describing = verbs.add_parser("describe", help="what one version is: whom it reads, what it answers, what became of it")
+    describing.add_argument("version", type=int)
+    describing.add_argument("--model", default="chest", help="which model (%(default)s)")
+    describing.add_argument("--yaml", action="store_true", help="the package's radloop.yaml as it is")
+    describing.set_defaults(ask=describe)
+    verbs.add_parser("schema", help="print the JSON Schema of radloop.yaml").set_defaults(run=schema)
+    adapting = verbs.add_parser(
+        "adapt", help="teach a segmenter by confirmed masks; minutes on 2 cores, and released only through its gate",
+        description="A share of the patients teaches, the others judge. In a mask 255 is inside, 0 outside, others are not judged;"
+        " its connected parts are outlined each on its own.",
+    )
+    adapting.add_argument("--images", type=Path, required=True, metavar="DIR", help="images: .png, .jpg or .dcm")
+    adapting.add_argument("--masks", type=Path, required=True, metavar="DIR", help="masks: .png, by the images' names")
+    adapting.add_argument(
+        "--patients", type=Path, metavar="CSV", help="columns name,patient; without it each image is a patient of its own",
+    )
+    adapting.add_argument("--most", type=int, default=400, metavar="N", help="hand over so many images at most (%(default)s)")
+    adapting.add_argument("--model", default="lungs", help="the segmenter's name (%(default)s)")
+    adapting.add_argument("--no-wait", action="store_true", help="return at once; `radloop models cycle --show` tells how it stands")
+    adapting.set_defaults(ask=adapt)
+
+
+def packed(folder: Path) -> bytes:
+    """Return a package as a tar: the version folder's files, and a segmenter's encoder from beside it."""
+    if folder.is_file():
+        return folder.read_bytes()
+    if not (folder / standard.FILE).is_file():
+        raise Misconfigured(f"{folder} has no {standard.FILE}; give the numbered version folder of a model package, or a .tar of one")
+    files = {file.name: file for file in sorted(folder.iterdir()) if file.is_file()}
+    says = standard.read(folder)
+    if isinstance(says, standard.Segmenter) and standard.ENCODER_FILE not in files:
+        files[standard.ENCODER_FILE] = (
+            folder.resolve().parents[1] / says.encoder.model / str(says.encoder.version) / standard.WEIGHTS_FILE
+        )
+    return _tar((name, file) for name, file in files.items())
+
+
+def _tar(files: Iterator[tuple[str, Path]]) -> bytes:
+    packed_files = io.BytesIO()
+    with tarfile.open(fileobj=packed_files, mode="w") as archive:
+        for name, file in files:
+            entry = tarfile.TarInfo(name)
+            entry.size = file.stat().st_size
+            with file.open("rb") as content:
+                archive.addfile(entry, content)
+    return packed_files.getvalue()
+
+
+def validate(args: argparse.Namespace) -> int:
+    """Look at a package here and, where retraining answers, there."""
+    package = packed(args.folder)
+    if args.folder.is_dir():
+        says = standard.read(args.folder)
+        for name, named in says.files.items():
+            if name == standard.ENCODER_FILE:
+                continue
+            if not (args.folder / name).is_file():
+                return _wrong(f"{name} is missing")
+            if standard.sha256_of(args.folder / name) != named:
+                return _wrong(f"{name} is not what {standard.FILE} names: its SHA-256 is {standard.sha256_of(args.folder / name)}")
+        print(f"{standard.FILE}: {says.model} version {says.version}, a {says.kind}; its fields and the hashes of its files are in order")
+    try:
+        with Rooms(addresses(), actor="cli") as rooms:
+            rooms.check_model(package)
+    except (Transient, Misconfigured) as away:
+        print(f"its ONNX graph was not looked at: {away.reason}")
+    else:
+        print("retraining would take it: its ONNX graph has the inputs and outputs that are named")
+    return 0
+
+
+def _wrong(sentence: str) -> int:
+    print(f"radloop: {sentence}", file=sys.stderr)
+    return 1
+
+
+def schema(args: argparse.Namespace) -> int:  # noqa: ARG001 - a verb's shape
+    """Print the JSON Schema."""
+    print(json.dumps(standard.schema(), indent=2))
+    return 0
+
+
+def describe(rooms: Rooms, args: argparse.Namespace) -> int:
+    """Print what one version is."""
+    version, text = rooms.describe_model(args.model, args.version)
+    if version is None:
+        return _wrong(f"there is no version {args.version} of {args.model}; `radloop models list` shows those there are")
+    if args.yaml:
+        print(text, end="")
+        return 0
+    print(f"{version.model} version {version.version}, {version.stage} since {local(version.since)[:19]}")
+    for line in sentences(standard.parse(text)):
+        print(f"  {line}")
+    print(f"  change record: {version.change_record or 'none yet'}")
+    for sentence in version.evidence:
+        print(f"  evidence: {sentence}")
+    return 0
+
+
+def sentences(says: standard.AnyPackage) -> Iterator[str]:
+    """Yield what people ask of a package, a line each."""
+    yield f"intended use: {says.intended_use}"
+    prepared = says.preparation
+    yield f"sees: {prepared.rows} × {prepared.columns} pixels, {prepared.channels} channels, window {prepared.voi}"
+    if isinstance(says, standard.Encoder):
+        return
+    rule = says.applicability
+    ages = f"{rule.ages.low:g} to {rule.ages.high:g} years" if rule.ages else ""
+    least = f"at least {rule.pixels.rows_at_least} × {rule.pixels.columns_at_least} pixels" if rule.pixels else ""
+    asked = [", ".join(part) for part in (rule.modalities, rule.body_parts, rule.views, rule.sexes, rule.procedure_codes) if part]
+    yield "reads: " + "; ".join([*asked, *(one for one in (ages, least) if one)])
+    if isinstance(says, standard.Segmenter):
+        yield "outlines: " + ", ".join(one.display or one.value for one in says.structures)
+        yield f"behind it: {says.encoder.model} version {says.encoder.version}"
+    else:
+        for finding in says.findings:
+            fitted = finding.calibration
+            told = f"fitted on {fitted.cases} cases of {fitted.site}" if fitted.cases else "not calibrated yet"
+            yield f"answers: {finding.code.display or finding.code.value} ({finding.code.value}), {told}"
+        yield f"ensemble: {says.members}; out of distribution: {says.ood.kind if says.ood else 'cannot tell'}"
+    yield f"weights: {says.weights_sha256}"
+    yield f"learned from: {says.snapshot_sha256}" + (f", cycle {says.origin}" if says.origin else "")
+
+
+def adapt(rooms: Rooms, args: argparse.Namespace) -> int:
+    """Hand over confirmed masks and follow what becomes of them."""
+    files = list(_confirmed(args.images, args.masks, args.patients, args.most))
+    if not any(name.startswith("images/") for name, _ in files):
+        return _wrong(f"no image in {args.images} has a mask of the same name in {args.masks}")
+    cycle_id, reason = rooms.adapt(args.model, _tar(iter(files)), str(uuid.uuid4()))
+    if reason:
+        return _wrong(f"not started: {reason}")
+    print(f"cycle {cycle_id} started: {sum(name.startswith('images/') for name, _ in files)} images with masks")
+    if args.no_wait:
+        return 0
+    ended = _followed(rooms, cycle_id, args.model)
+    print(f"cycle {ended.id}: {ended.state}" + (f", version {ended.version}" if ended.version else ""))
+    for sentence in ended.evidence:
+        print(f"  {sentence}")
+    return 0 if ended.state == "released" else 1
+
+
+def _confirmed(images: Path, masks: Path, patients: Path | None, most: int) -> Iterator[tuple[str, Path]]:
+    """Yield the archive's names and files: of images that have a mask, in the order of their names."""
+    if patients is not None:
+        with patients.open(newline="", encoding="utf-8") as file:
+            columns = next(csv.reader(file), [])
+        if not {"name", "patient"} <= set(columns):
+            raise Misconfigured(f"{patients} needs the columns name and patient")
+        yield "patients.csv", patients
+    found = 0
+    for image in sorted(images.iterdir()):
+        mask = masks / f"{image.stem}.png"
+        if image.suffix.lower() in _IMAGES and mask.is_file() and found < most:
+            found += 1
+            yield f"images/{image.name}", image
+            yield f"masks/{mask.name}", mask
+
+
+def _followed(rooms: Rooms, cycle_id: str, model: str) -> Cycle:
+    """Return how a cycle ended, a bar showing meanwhile how far it is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:24}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("waiting", total=1.0)
+        while (now := rooms.cycle(cycle_id, model)).state not in _ENDED:
+            bar.update(task, completed=now.progress, description=now.note or now.state)
+            time.sleep(_LOOK_EVERY_S)
+    return now
