@@ -24,6 +24,7 @@ from radloop.inference.ports import Described
 from radloop.kit.room import Room
 from radloop.kit.store import Store
 from radloop.standards.codes import PNEUMONIA
+from radloop.standards.dicom.pixels import prepare_file
 from radloop.standards.package import (
     IMAGENET, Ages, Applicability, Calibration, Conformal, Finding, OutOfDistribution, Package,
 )
@@ -37,7 +38,8 @@ def package(version: int = 1, **changes: Any) -> Package:
     """Build a package of the chest model with two members."""
     known: dict[str, Any] = {
         "model": "chest", "version": version, "intended_use": "Pneumonia in children", "members": 2,
-        "applicability": Applicability(("DX", "CR"), ("CHEST",), ("AP", "PA"), Ages(0, 18)), "preparation": IMAGENET,
+        "applicability": Applicability(("DX", "CR"), ("CHEST",), ("AP", "PA"), Ages(0, 18), orientations=("L\\F",)),
+        "preparation": IMAGENET,
         "findings": (Finding(PNEUMONIA, 0.31, Calibration(1.0, 0.0, SITE, 0.2, 200), Conformal(0.2, 0.4, 0.9, 200)),),
         "ood": OutOfDistribution(10.0, "a" * 64), "weights_sha256": "b" * 64, "snapshot_sha256": "c" * 64,
     }
@@ -69,6 +71,16 @@ class Files:
         return Blob(name, len(data))
 
 
+class Preparer:
+    """Prepares in the caller's thread."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+
+    def prepare(self, sha256: str, package: Package) -> np.ndarray:
+        return prepare_file(self.files.get(sha256), 1, package.preparation, package.applicability.orientations)
+
+
 class Reader:
     """A model that says 2 and 3 (logits) of everything, or what it is told to say."""
 
@@ -89,7 +101,8 @@ def build(settings: Settings) -> Room:
     """Put the room together as main does, with doubles for Triton, its repository and the images."""
     store = Store(settings.postgres.get_secret_value(), "inference", {}, connections=2)
     store.open()
-    lens = Lens(StoredDesk(store), Files(), Packages(), Reader())
+    files = Files()
+    lens = Lens(StoredDesk(store), files, Packages(), Reader(), Preparer(files))
     return Room(
         name="inference", settings=settings, routes=routes(lens), repositories=REPOSITORIES, events=Wire(),
         migrations=Path(main.__file__).parent / "migrations",

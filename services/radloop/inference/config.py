@@ -8,11 +8,16 @@ from radloop.kit.settings import RoomSettings
 
 
 class Settings(RoomSettings):
-    """`triton` is its gRPC address, `model_repository` the folder it loads from; the rest bounds what a reading may take."""
+    """`triton` is its gRPC address, `model_repository` the folder it loads from; the rest bounds what a reading may take.
+
+    `decoders` are processes for compressed images; with 0 the readers decode them, and a decoder that crashes ends the room.
+    """
 
     triton: str
     model_repository: str
     readers: Annotated[int, Field(ge=1)] = 2
     """Threads that read anything, beside the one that reads only what somebody waits for."""
+    decoders: Annotated[int, Field(ge=0, le=64)] = 2
+    """Some 80 MB each, 190 MB after a large image."""
     batch: Annotated[int, Field(ge=1, le=32)] = 8
     triton_deadline_seconds: Annotated[float, Field(gt=0)] = 15.0

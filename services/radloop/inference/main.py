@@ -9,6 +9,7 @@ from radloop.inference.adapters.loading import Loaded
 from radloop.inference.adapters.memory import keep_memory
 from radloop.inference.adapters.packages import RepositoryPackages
 from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk, unhurried
+from radloop.inference.adapters.preparing import Decoders
 from radloop.inference.adapters.readers import Readers
 from radloop.inference.adapters.triton import Triton
 from radloop.inference.config import Settings
@@ -31,13 +32,15 @@ def build(settings: Settings) -> Room:
     packages = RepositoryPackages(repository)
     triton = Triton(settings.triton, settings.triton_deadline_seconds)
     loaded = Loaded(triton, packages, desk.models, repository, warmed=desk.hurry)
-    lens = Lens(desk, Folder(settings.blobs), packages, loaded, settings.batch)
+    files = Folder(settings.blobs)
+    decoders = Decoders(files, settings.decoders)
+    lens = Lens(desk, files, packages, loaded, decoders, settings.batch)
 
     def furnish(runner: Runner) -> Furnishing:
         readers = Readers(desk, runner.submit, clock, settings.readers, runner.caught_up.is_set)
         runner.after_commit("state", readers.wake)
         return Furnishing(
-            services=(InferenceService(desk, loaded.warm).register,), parts=(loaded, readers),
+            services=(InferenceService(desk, loaded.warm).register,), parts=(loaded, decoders, readers),
             ready=(loaded.ready,),
         )
 

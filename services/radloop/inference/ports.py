@@ -33,6 +33,18 @@ class Files(Protocol):
         ...
 
 
+class Preparer(Protocol):
+    """Images as a model wants them."""
+
+    def prepare(self, sha256: str, package: Package) -> NDArray[np.float32]:
+        """Return an image's only frame as the package's model takes it, [C, H, W].
+
+        Raise DicomError, naming the attribute, where it cannot be read (Unfit: by this model), and Transient where the
+        bytes or the decoder are away.
+        """
+        ...
+
+
 class Packages(Protocol):
     """The model packages in the repository."""
 
