@@ -73,7 +73,7 @@ def test_every_compressed_sample_comes_out_as_in_the_thread(files: Files, start:
             continue
         there += 1
         try:
-            here = prepare_file(file, 1, package().preparation)
+            here = prepare_file(file, 1, package().preparation, package().applicability.orientations)
         except DicomError as refused:
             with pytest.raises(type(refused)) as also:
                 decoders.prepare(files.put(file).sha256, package())
@@ -108,6 +108,17 @@ def test_a_file_that_ends_its_decoder_twice_is_refused_by_tag(
     assert how in refused.value.reason
     assert diary.read_text().splitlines() == [does, does]
     assert decoders.prepare(files.put(compressed()).sha256, package()).shape == (3, 224, 224)
+
+
+def test_a_real_file_of_which_one_byte_is_wrong_is_refused(files: Files, start: Start) -> None:
+    """The length of a JPEG's first segment: libjpeg (pylibjpeg-libjpeg 2.5) aborts its process over it, and only that one."""
+    whole = next(path for path in sample_files() if path.name == "SC_rgb_small_odd_jpeg.dcm").read_bytes()
+    damaged = whole.replace(b"\xff\xd8\xff\xe0\x00\x10", b"\xff\xd8\xff\xe0\x00\x73")
+    assert damaged != whole
+    decoders = start(module="radloop.inference.adapters.decoder")
+    with pytest.raises(Undecodable, match=r"\(7FE0,0010\) Pixel Data"):
+        decoders.prepare(files.put(damaged).sha256, package())
+    assert decoders.prepare(files.put(whole).sha256, package()).shape == (3, 224, 224)
 
 
 def test_a_file_whose_decoder_was_killed_by_chance_is_read_after_all(files: Files, diary: Path, start: Start) -> None:
