@@ -24,8 +24,9 @@ from radloop.inference.ports import Described
 from radloop.kit.room import Room
 from radloop.kit.store import Store
 from radloop.standards.codes import PNEUMONIA
+from radloop.standards.dicom.pixels import prepare_file
 from radloop.standards.package import (
-    IMAGENET, Ages, Applicability, Calibration, Conformal, Finding, OutOfDistribution, Package,
+    IMAGENET, Ages, Applicability, Calibration, Conformal, Finding, OutOfDistribution, Package, Preparation,
 )
 
 SETTINGS = {"triton": "127.0.0.1:1", "model_repository": "nowhere"}
@@ -37,7 +38,8 @@ def package(version: int = 1, **changes: Any) -> Package:
     """Build a package of the chest model with two members."""
     known: dict[str, Any] = {
         "model": "chest", "version": version, "intended_use": "Pneumonia in children", "members": 2,
-        "applicability": Applicability(("DX", "CR"), ("CHEST",), ("AP", "PA"), Ages(0, 18)), "preparation": IMAGENET,
+        "applicability": Applicability(("DX", "CR"), ("CHEST",), ("AP", "PA"), Ages(0, 18), orientations=("L\\F",)),
+        "preparation": IMAGENET,
         "findings": (Finding(PNEUMONIA, 0.31, Calibration(1.0, 0.0, SITE, 0.2, 200), Conformal(0.2, 0.4, 0.9, 200)),),
         "ood": OutOfDistribution(10.0, "a" * 64), "weights_sha256": "b" * 64, "snapshot_sha256": "c" * 64,
     }
@@ -67,6 +69,16 @@ class Files:
         name = hashlib.sha256(data).hexdigest()
         self.kept[name] = data
         return Blob(name, len(data))
+
+
+class Preparer:
+    """Prepares in the caller's thread."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+
+    def prepare(self, sha256: str, preparation: Preparation, orientations: tuple[str, ...] = (), frame: int = 1) -> np.ndarray:
+        return prepare_file(self.files.get(sha256), frame, preparation, orientations)
 
 
 class Reader:
@@ -99,7 +111,8 @@ def build(settings: Settings) -> Room:
     """Put the room together as main does, with doubles for Triton, its repository and the images."""
     store = Store(settings.postgres.get_secret_value(), "inference", {}, connections=2)
     store.open()
-    lens = Lens(StoredDesk(store), Files(), Packages(), Reader(), Encoder())
+    files = Files()
+    lens = Lens(StoredDesk(store), files, Packages(), Reader(), Preparer(files), Encoder())
     return Room(
         name="inference", settings=settings, routes=routes(lens), repositories=REPOSITORIES, events=Wire(),
         migrations=Path(main.__file__).parent / "migrations",

@@ -12,13 +12,16 @@ class Settings(RoomSettings):
     """`triton` is its gRPC address, `model_repository` the folder it loads from; the rest bounds what a reading may take.
 
     Several addresses have commas between them: each server holds all released versions, and what one cannot read the next one
-    does, within the same deadline.
+    does, within the same deadline. `decoders` are processes for compressed images; with 0 the readers decode them, and a
+    decoder that crashes ends the room.
     """
 
     triton: str
     model_repository: str
     readers: Annotated[int, Field(ge=1)] = 2
     """Threads that read anything, beside the one that reads only what somebody waits for."""
+    decoders: Annotated[int, Field(ge=0, le=64)] = 2
+    """Some 80 MB each, 190 MB after a large image."""
     batch: Annotated[int, Field(ge=1, le=32)] = 8
     triton_deadline_seconds: Annotated[float, Field(gt=0)] = 15.0
 

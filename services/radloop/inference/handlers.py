@@ -16,12 +16,11 @@ from radloop.inference.domain.answer import answer
 from radloop.inference.domain.case import Case, Images, Pinned, Role, images_of
 from radloop.inference.domain.fitness import eligible, refusal
 from radloop.inference.domain.model import Model, Version
-from radloop.inference.ports import Described, Desk, Encoder, Files, Packages, Reader
+from radloop.inference.ports import Described, Desk, Encoder, Files, Packages, Preparer, Reader
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Command, Decision, Event, Record, Reject, Route, Skip, caused_by, on
 from radloop.standards import evidence
-from radloop.standards.dicom.errors import DicomError
-from radloop.standards.dicom.pixels import prepare_file
+from radloop.standards.dicom.errors import DicomError, Unfit
 from radloop.standards.evidence import EvidenceMap
 from radloop.standards.package import Segmenter
 
@@ -61,14 +60,19 @@ class Seen:
     """A segmenter serves: its images are to be encoded ahead."""
 
 
+class NotRead(Permanent):
+    """A model was not made for one of the images, as the image's own header tells."""
+
+
 @dataclass(frozen=True)
 class Lens:
-    """What a look goes through: the desk, the files, the packages, the models, the encoder of outlines."""
+    """What a look goes through: the desk, the files, the packages, the models, what makes images ready for them, and encodes them."""
 
     desk: Desk
     files: Files
     packages: Packages
     reader: Reader
+    preparer: Preparer
     encoder: Encoder
     batch: int = 8
     """The most images that travel to a model at once: a STAT waits behind one batch at worst."""
@@ -185,6 +189,9 @@ def _look_for_the_clinic(command: ReadStudy, case: Case, images: Images, models:
                 refusals.append(f"{model.model} {version.version} does not read it: {why}")
                 continue
             said = _read(command, case, images, version, described, lens)
+        except NotRead as unfit:
+            refusals.append(f"{model.model} {version.version} does not read it: {unfit.reason}")
+            continue
         except Permanent as never:
             return Seen(command=command, failure=never.reason, model=model.model, version=version.version)
         return Seen(command=command, predictions=(said,), model=model.model, version=version.version)
@@ -200,6 +207,8 @@ def _look_along(command: ReadStudy, case: Case, images: Images, models: Sequence
             described = lens.packages.describe(model.model, version.version, version.weights_sha256)
             if isinstance(described, Described) and not refusal(images, case.procedure, described.package.applicability):
                 said.append(_read(command, case, images, version, described, lens))
+        except NotRead:
+            continue
         except Permanent as never:
             failures.append(f"{model.model} {version.version}: {never.reason}")
     return Seen(command=command, predictions=tuple(said), failure="; ".join(failures))
@@ -212,11 +221,12 @@ def _read(
     package = described.package
     instances = eligible(images, package.applicability)
     prepared = []
-    for one in instances:
+    for number, one in enumerate(instances, start=1):
         try:
-            prepared.append(prepare_file(lens.files.get(one.blob.sha256), 1, package.preparation))
-        except DicomError as undecodable:
-            raise Permanent(f"image {instances.index(one) + 1} of {len(instances)}: {undecodable.reason}") from undecodable
+            prepared.append(lens.preparer.prepare(one.blob.sha256, package.preparation, package.applicability.orientations))
+        except DicomError as refused:
+            kind = NotRead if isinstance(refused, Unfit) else Permanent
+            raise kind(f"image {number} of {len(instances)}: {refused.reason}") from refused
     parts = [
         lens.reader.read(package, np.stack(prepared[start:start + lens.batch])) for start in range(0, len(prepared), lens.batch)
     ]

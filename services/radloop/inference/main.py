@@ -11,6 +11,7 @@ from radloop.inference.adapters.loading import Loaded
 from radloop.inference.adapters.memory import keep_memory
 from radloop.inference.adapters.packages import RepositoryPackages
 from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk, unhurried
+from radloop.inference.adapters.preparing import Decoders
 from radloop.inference.adapters.readers import Readers
 from radloop.inference.adapters.segmenting import Segmenters, with_encoders
 from radloop.inference.adapters.triton import Triton
@@ -43,15 +44,16 @@ def build(settings: Settings) -> Room:
         for address in settings.tritons()
     ], deadline, clock)
     files = Folder(settings.blobs)
-    segmenters = Segmenters(desk, files, packages, fleet.infer, desk)
-    lens = Lens(desk, files, packages, fleet, segmenters, settings.batch)
+    decoders = Decoders(files, settings.decoders)
+    segmenters = Segmenters(desk, files, packages, decoders, fleet.infer, desk)
+    lens = Lens(desk, files, packages, fleet, decoders, segmenters, settings.batch)
 
     def furnish(runner: Runner) -> Furnishing:
         readers = Readers(desk, runner.submit, clock, settings.readers, runner.caught_up.is_set)
         runner.after_commit("state", readers.wake)
         return Furnishing(
-            services=(InferenceService(desk, fleet.warm, segmenters).register,), streams=OPEN_IMAGES, parts=(fleet, readers),
-            ready=(fleet.ready,),
+            services=(InferenceService(desk, fleet.warm, segmenters).register,), streams=OPEN_IMAGES,
+            parts=(fleet, decoders, readers), ready=(fleet.ready,),
         )
 
     return Room(

@@ -1,5 +1,6 @@
 """What inference asks of the world outside."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +12,7 @@ from radloop.inference.domain.answer import Home, Outputs
 from radloop.inference.domain.case import Case
 from radloop.inference.domain.model import Model
 from radloop.standards.package import Encoder as EncoderPackage
-from radloop.standards.package import Package, Segmenter
+from radloop.standards.package import Package, Preparation, Segmenter
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,20 @@ class Files(Protocol):
 
     def put(self, data: bytes) -> Blob:
         """Keep bytes for good before returning."""
+        ...
+
+
+class Preparer(Protocol):
+    """Images as a model wants them."""
+
+    def prepare(
+        self, sha256: str, preparation: Preparation, orientations: Collection[str] = (), frame: int = 1,
+    ) -> NDArray[np.float32]:
+        """Return a frame (from 1) of an image as a model takes it, [C, H, W].
+
+        Raise DicomError, naming the attribute, where it cannot be read (Unfit: by this model), and Transient where the
+        bytes or the decoder are away.
+        """
         ...
 
 

@@ -71,6 +71,8 @@ class Applicability(_Strict):
     sexes: tuple[Literal["M", "F", "O"], ...] = ()
     procedure_codes: tuple[str, ...] = ()
     pixels: Pixels | None = None
+    orientations: tuple[Annotated[str, Field(pattern=r"^[LRAPHF]{1,3}\\[LRAPHF]{1,3}$")], ...] = ()
+    r"""Patient Orientation (0020,0020) of rows and columns as stored, `L\F`; an image that states another is not read."""
 
 
 @dataclass(frozen=True)

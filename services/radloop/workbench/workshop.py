@@ -58,6 +58,7 @@ def first_package(
         model=MODEL, version=1, intended_use=_INTENDED_USE,
         applicability=standard.Applicability(
             modalities=("DX", "CR"), body_parts=("CHEST",), views=("AP", "PA"), ages=standard.Ages(0.0, 18.0),
+            orientations=("L\\F",),
         ),
         preparation=standard.IMAGENET, findings=(nothing,), members=plan.training.members, ood=None,
         weights_sha256=_UNKNOWN, snapshot_sha256=_UNKNOWN,

@@ -54,7 +54,10 @@ def live(**changes: Any) -> Case:
 
 def lens(case: Case | None, *releases: Any) -> Lens:
     """Look through doubles of Triton, its packages and the blobs."""
-    return Lens(Desk(case, *releases), example.Files(), example.Packages(), example.Reader(), example.Encoder())
+    files = example.Files()
+    return Lens(
+        Desk(case, *releases), files, example.Packages(), example.Reader(), example.Preparer(files), example.Encoder(),
+    )
 
 
 def ranks(case: Case) -> dict[str, str]:
@@ -253,6 +256,23 @@ def test_an_image_that_cannot_be_decoded_fails_the_study_by_tag() -> None:
     assert isinstance(decision, Reject)
     assert "image 2 of 2: (7FE0,0010)" in decision.emit[0].reason
     assert not decision.emit[0].refused
+
+
+@pytest.mark.parametrize(("changes", "refused", "tag"), [
+    ({"PatientOrientation": ["R", "F"]}, True, "(0020,0020)"), ({"PresentationLUTShape": "INVERSE"}, False, "(2050,0020)"),
+])
+def test_an_image_that_does_not_lie_as_the_model_was_taught_is_refused(changes: dict[str, Any], refused: bool, tag: str) -> None:
+    """Mirrored by its own tag, the study is none of the model's; contradicting itself, the image is wrong and kept in quarantine."""
+    through = lens(live(), example.released())
+    through.files.kept["a" * 64] = file_of(radiograph(**changes))
+    decision = said("serving", through)
+    [failed] = decision.emit
+    assert (type(failed), failed.refused) == (PredictionFailed, refused)
+    assert isinstance(decision, Record if refused else Reject)
+    assert f"image 1 of 1: {tag}" in failed.reason
+    shadow = lens(live(), example.released(1, "shadow", 1))
+    shadow.files.kept["a" * 64] = file_of(radiograph(**changes))
+    assert isinstance(said("shadow", shadow), Skip if refused else Reject)
 
 
 def test_both_answers_stand_where_neither_can_be_ruled_out() -> None:

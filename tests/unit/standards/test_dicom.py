@@ -1,5 +1,6 @@
 """DICOM objects: their facts, their pixels, and why they are refused."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.dicom_making import encoded, file_of, radiograph
 
 from radloop.standards.dicom import header
 from radloop.standards.dicom.elements import open_file
-from radloop.standards.dicom.errors import BadTag, DicomError, MissingTag, NotDicom, Undecodable
+from radloop.standards.dicom.errors import BadTag, DicomError, MissingTag, NotDicom, Undecodable, Unfit
 from radloop.standards.dicom.pixels import frame_grey, prepare_file, resize
 from radloop.standards.dicom.write import as_file
 from radloop.standards.package import IMAGENET
@@ -73,6 +74,7 @@ def test_only_acquired_images_count(changes: dict[str, Any], why: str) -> None:
     """Reports, masks, derived, secondary, for-processing and our own objects start nothing, and say why."""
     facts = header.read(file_of(radiograph(**changes)))
     assert not facts.is_acquired_image
+    assert re.match(r"\([0-9A-F]{4},[0-9A-F]{4}\) ", facts.not_acquired), "the attribute is named first"
     assert why in facts.not_acquired
 
 
@@ -186,6 +188,8 @@ def test_padding_does_not_stretch_the_range() -> None:
     ({"WindowCenter": 10, "WindowWidth": 5, "VOILUTFunction": "CUBIC"}, BadTag, "0028,1056"),
     ({"RescaleSlope": 0, "RescaleIntercept": 0}, BadTag, "0028,1053"),
     ({"BitsStored": 20}, BadTag, "0028,0101"),
+    ({"PixelRepresentation": 2}, BadTag, "0028,0103"),
+    ({"PixelRepresentation": None}, MissingTag, "0028,0103"),
     ({"PhotometricInterpretation": None}, MissingTag, "0028,0004"),
     ({"Rows": 60000, "Columns": 60000}, BadTag, "0028,0010"),
     ({"Rows": 65}, Undecodable, "7FE0,0010"),
@@ -197,10 +201,76 @@ def test_what_makes_no_sense_is_refused_by_name(changes: dict[str, Any], error: 
     assert tag in refused.value.tag
 
 
+@pytest.mark.parametrize(("photometric", "shape"), [("MONOCHROME1", "IDENTITY"), ("MONOCHROME2", "INVERSE"), ("MONOCHROME2", "LIN OD")])
+def test_an_image_that_may_be_a_negative_is_not_read(photometric: str, shape: str) -> None:
+    """Where Photometric Interpretation and Presentation LUT Shape disagree, viewers do too; the reader is still shown it."""
+    file = file_of(radiograph(PhotometricInterpretation=photometric, PresentationLUTShape=shape))
+    with pytest.raises(BadTag, match=r"\(2050,0020\)"):
+        prepare_file(file, 1, IMAGENET)
+    assert frame_grey(open_file(file)).shape == (64, 48)
+
+
+@pytest.mark.parametrize(("photometric", "shape"), [("MONOCHROME1", "INVERSE"), ("MONOCHROME2", "IDENTITY")])
+def test_a_presentation_lut_shape_that_agrees_changes_nothing(photometric: str, shape: str) -> None:
+    """INVERSE says again what MONOCHROME1 has said: one inversion, not two."""
+    plain, said = (file_of(radiograph(PhotometricInterpretation=photometric, PresentationLUTShape=one)) for one in (None, shape))
+    assert np.array_equal(prepare_file(plain, 1, IMAGENET), prepare_file(said, 1, IMAGENET))
+
+
+@pytest.mark.parametrize("lies", [["R", "F"], ["L", "H"], ["F", "L"], ["A", "F"], ["P", "F"], ["Doe", "Jane"], ["L"], ["L", "F", "H"]])
+def test_an_image_that_lies_otherwise_than_the_model_was_taught_is_not_read(lies: list[str]) -> None:
+    """Mirrored, upside down, turned, lateral, or no code at all: refused by name, never turned, and nothing quoted that is no code."""
+    with pytest.raises(Unfit, match=r"\(0020,0020\) Patient Orientation") as refused:
+        prepare_file(file_of(radiograph(PatientOrientation=lies)), 1, IMAGENET, ("L\\F",))
+    assert "DOE" not in refused.value.reason
+    prepare_file(file_of(radiograph(PatientOrientation=lies)), 1, IMAGENET)
+
+
+@pytest.mark.parametrize("lies", [["L", "F"], ["l", "f"], [], None])
+def test_an_image_that_lies_right_or_does_not_say_is_read(lies: list[str] | None) -> None:
+    """A detector's flip is no mirrored image: it tells how a PA image came to lie right."""
+    image = radiograph(PatientOrientation=lies, FieldOfViewHorizontalFlip="YES", FieldOfViewRotation=180)
+    assert prepare_file(file_of(image), 1, IMAGENET, ("L\\F",)).shape == (3, 224, 224)
+
+
+def test_pixels_that_are_not_square_come_to_the_same_image() -> None:
+    """The whole image is resized to the model's sides, whatever its own: twice as many, half as wide columns show the same."""
+    scene = np.add.outer(np.arange(448), np.arange(448)).astype(np.uint16)
+    square = prepare_file(file_of(radiograph(scene, PixelSpacing=[0.2, 0.2])), 1, IMAGENET)
+    oblong = prepare_file(file_of(radiograph(np.repeat(scene, 2, axis=1), PixelAspectRatio=[2, 1])), 1, IMAGENET)
+    assert oblong == pytest.approx(square, abs=1e-5)
+
+
+@pytest.mark.parametrize("border", [0, 4095])
+@pytest.mark.parametrize("sides", [((8, 8), (4, 4)), ((8, 0), (0, 4)), ((0, 0), (0, 1))])
+def test_a_border_of_one_value_does_not_crush_the_range(border: int, sides: tuple[tuple[int, int], ...]) -> None:
+    """Shutters and the film's edge, on all sides or on one, leave the contrast of what they surround as it is."""
+    seen = np.random.default_rng(0).integers(1000, 2000, (48, 40)).astype(np.uint16)
+    seen[10, 10:12] = 1000, 1999
+    inside = tuple(slice(before, before + side) for (before, _), side in zip(sides, seen.shape, strict=True))
+    assert grey(np.pad(seen, sides, constant_values=border))[inside] == pytest.approx(grey(seen), abs=1e-6)
+
+
+def test_a_patch_on_black_is_no_border() -> None:
+    """Where all that is inside has one value, that it differs from the border is what there is to see."""
+    patch = np.zeros((64, 64), np.uint16)
+    patch[20:40, 20:40] = 1000
+    assert set(grey(patch).ravel()) == {0.0, 1.0}
+
+
 def test_a_blank_image_is_refused() -> None:
     """An image of one value shows nothing that could be read."""
     with pytest.raises(Undecodable, match="same value"):
         grey(np.full((64, 64), 7, np.uint16))
+
+
+@pytest.mark.parametrize(("changes", "tag"), [
+    ({"WindowCenter": 60000, "WindowWidth": 100}, "7FE0,0010"), ({"PresentationIntentType": "FOR PRINT"}, "0008,0068"),
+])
+def test_what_can_be_shown_but_not_read_is_refused_by_name(changes: dict[str, Any], tag: str) -> None:
+    """A window beside all values shows a blank image; an intent nobody knows is not taken for presentation."""
+    with pytest.raises(DicomError, match=tag):
+        prepare_file(file_of(radiograph(RAMP, **changes)), 1, IMAGENET)
 
 
 def test_a_frame_that_is_not_there_is_refused() -> None:

@@ -18,15 +18,13 @@ from radloop.inference.domain.case import Case
 from radloop.inference.domain.fitness import image_refusal
 from radloop.inference.domain.model import Model, Version
 from radloop.inference.domain.outline import CLASSICAL, SEGMENTER, Answered, Outline
-from radloop.inference.ports import Desk, Files, Packages
+from radloop.inference.ports import Desk, Files, Packages, Preparer
 from radloop.kit.errors import Permanent, Transient
-from radloop.standards.dicom.elements import open_file
-from radloop.standards.dicom.pixels import frame_grey, resize
 from radloop.standards.masks import Mask
-from radloop.standards.package import Segmenter
+from radloop.standards.package import Preparation, Segmenter
 from radloop.standards.prompts import Prompt, tokens
 
-_PLAIN_SIDE = 256
+_PLAIN = Preparation(rows=256, columns=256, channels=1, mean=(0.0,), std=(1.0,))
 _STAGES = ("production", "canary", "shadow")
 Infer = Callable[[str, int, Mapping[str, NDArray[Any]], Sequence[str]], dict[str, NDArray[Any]]]
 """A model, a version, its inputs and the outputs wanted."""
@@ -59,8 +57,11 @@ class Canvas:
 class Segmenters:
     """The segmenters that serve, as a stream of prompts uses them."""
 
-    def __init__(self, desk: Desk, files: Files, packages: Packages, infer: Infer, encodings: Encodings) -> None:
-        self._desk, self._files, self._packages, self._infer, self._encodings = desk, files, packages, infer, encodings
+    def __init__(
+        self, desk: Desk, files: Files, packages: Packages, preparer: Preparer, infer: Infer, encodings: Encodings,
+    ) -> None:
+        self._desk, self._files, self._packages, self._preparer = desk, files, packages, preparer
+        self._infer, self._encodings = infer, encodings
 
     def open(self, case_id: str, sop_instance_uid: str, frame: int, model: str = "") -> Canvas:
         """Open an image of a case; raise Permanent where there is none or it cannot be shown."""
@@ -71,11 +72,12 @@ class Segmenters:
         if not 1 <= frame <= max(image.frames, 1):
             raise Permanent(f"there is no frame {frame} of {max(image.frames, 1)}")
         segmenter, reason = self._serving(case, image, model)
-        grey = self._grey(image, frame, segmenter)
+        prepared = self._preparer.prepare(image.blob.sha256, segmenter.preparation if segmenter else _PLAIN, frame=frame)
         if segmenter is None:
-            return Canvas(image.rows, image.columns, grey, reason=reason)
+            return Canvas(image.rows, image.columns, prepared[0], reason=reason)
+        grey = prepared[0] * np.float32(segmenter.preparation.std[0]) + np.float32(segmenter.preparation.mean[0])
         try:
-            embedding = self._embedding(image, frame, segmenter, grey)
+            embedding = self._embedding(image, frame, segmenter, prepared)
         except Transient as away:
             return Canvas(image.rows, image.columns, grey, reason=away.reason)
         return Canvas(image.rows, image.columns, grey, segmenter, embedding)
@@ -133,7 +135,7 @@ class Segmenters:
                 reason = f"{known.model} {version.version} does not outline it: {why}"
         return None, reason
 
-    def _embedding(self, image: Instance, frame: int, segmenter: Segmenter, grey: Singles | None) -> NDArray[np.float16]:
+    def _embedding(self, image: Instance, frame: int, segmenter: Segmenter, seen: Singles | None) -> NDArray[np.float16]:
         """Return an image's embedding [1, 256, 64, 64]: the one kept, or one that is made and kept now."""
         prepared, encoder = segmenter.preparation, segmenter.encoder
         known = self._encodings.find(image.blob.sha256, frame, encoder.weights_sha256)
@@ -143,18 +145,13 @@ class Segmenters:
                 return kept.reshape(1, -1, prepared.rows // 4, prepared.columns // 4).astype(np.float16)
             except Permanent:
                 pass  # lost: it is made again
-        grey = grey if grey is not None else self._grey(image, frame, segmenter)
-        mean, std = (np.asarray(numbers, np.float32)[:, None, None] for numbers in (prepared.mean, prepared.std))
-        said = self._infer(encoder.model, encoder.version, {"IMAGE": ((grey[None] - mean) / std)[None]}, ("IMAGE_EMBEDDING",))
+        seen = seen if seen is not None else self._preparer.prepare(image.blob.sha256, prepared, frame=frame)
+        said = self._infer(encoder.model, encoder.version, {"IMAGE": seen[None]}, ("IMAGE_EMBEDDING",))
         embedding = said["IMAGE_EMBEDDING"].astype("<f2")
         if not np.isfinite(embedding).all():
             raise Permanent("the image's embedding is not finite")
         self._encodings.keep(image.blob.sha256, frame, encoder.weights_sha256, self._files.put(embedding.tobytes()).sha256)
         return embedding
-
-    def _grey(self, image: Instance, frame: int, segmenter: Segmenter | None) -> Singles:
-        rows, columns = (segmenter.preparation.rows, segmenter.preparation.columns) if segmenter else (_PLAIN_SIDE, _PLAIN_SIDE)
-        return resize(frame_grey(open_file(self._files.get(image.blob.sha256)), frame), rows, columns)
 
 
 def with_encoders(models: Sequence[Model], packages: Packages) -> tuple[Model, ...]:

@@ -47,10 +47,10 @@ def to_grey(dataset: Dataset, form: Shape, stored: Stored, frame: int, voi: Lite
     if not form.grey:
         return _luminance(stored, form)
     padding = _padding(dataset, stored)
-    modality = _modality(dataset, frame)
-    window = _voi(dataset, frame) if voi == "stored" else None
+    modality = _modality(dataset, form, frame)
+    window = _voi(dataset, form, frame) if voi == "stored" else None
     if window is None:
-        window = _full_range(stored if padding is None else stored[~padding], modality)
+        window = _full_range(_inside(stored) if padding is None else stored[~padding], modality)
 
     def curve(values: _Values) -> _Values:
         grey = np.clip(window(modality(values)), 0.0, 1.0)
@@ -101,9 +101,9 @@ def _groups(dataset: Dataset, frame: int, macro: str) -> list[Dataset]:
     return [*shared, dataset]
 
 
-def _modality(dataset: Dataset, frame: int) -> _Curve:
+def _modality(dataset: Dataset, form: Shape, frame: int) -> _Curve:
     for table in items(dataset, "ModalityLUTSequence"):
-        return _table(table, signed=bool(numbers(dataset, "PixelRepresentation")[:1] == (1.0,))).of
+        return _table(table, form, signed=form.signed).of
     for group in _groups(dataset, frame, "PixelValueTransformationSequence"):
         slope, intercept = numbers(group, "RescaleSlope"), numbers(group, "RescaleIntercept")
         if slope:
@@ -114,10 +114,10 @@ def _modality(dataset: Dataset, frame: int) -> _Curve:
     return lambda values: values
 
 
-def _voi(dataset: Dataset, frame: int) -> _Curve | None:
+def _voi(dataset: Dataset, form: Shape, frame: int) -> _Curve | None:
     """Return the object's own view of its values: the first VOI LUT, else the first window, None where there is neither."""
     for table in items(dataset, "VOILUTSequence"):
-        looked_up = _table(table, signed=_negative_values(dataset))
+        looked_up = _table(table, form, signed=form.signed or any(number < 0 for number in numbers(dataset, "RescaleIntercept")))
         return lambda values: looked_up.of(values) / looked_up.top
     for group in _groups(dataset, frame, "FrameVOILUTSequence"):
         centre, width = numbers(group, "WindowCenter"), numbers(group, "WindowWidth")
@@ -143,6 +143,21 @@ def _window(centre: float, width: float, function: str) -> _Curve:
     return lambda values: (values - (centre - 0.5)) / (width - 1.0) + 0.5
 
 
+def _inside(stored: Stored) -> Stored:
+    """Return what a border of one value surrounds: shutters and the film's edge have no say in the range of the image.
+
+    A border is whole rows and columns from the outside in, all of exactly one value: nothing that shows anything is left out.
+    """
+    inside = stored
+    for corner in (0, -1):
+        seen = np.not_equal(inside, inside[corner, corner])
+        rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+        if not len(rows):  # a patch of one value: the border is all there is to tell it from
+            return stored
+        inside = inside[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    return inside
+
+
 def _full_range(stored: Stored, modality: _Curve) -> _Curve:
     """Return the curve from the least value to the greatest, for objects that state no view of their own."""
     ends = modality(np.array([stored.min(), stored.max()], np.float64))
@@ -154,13 +169,11 @@ def _full_range(stored: Stored, modality: _Curve) -> _Curve:
     return lambda values: (values - low) / (high - low)
 
 
-def _negative_values(dataset: Dataset) -> bool:
-    """Say whether values into the VOI LUT may be negative, which decides how its first value mapped is read."""
-    return numbers(dataset, "PixelRepresentation")[:1] == (1.0,) or any(n < 0 for n in numbers(dataset, "RescaleIntercept"))
+def _table(item: Dataset, form: Shape, *, signed: bool) -> _Table:
+    """Return a LUT of a Modality or VOI LUT Sequence item (PS3.3 C.11.1.1.1, C.11.2.1.1).
 
-
-def _table(item: Dataset, *, signed: bool) -> _Table:
-    """Return a LUT of a Modality or VOI LUT Sequence item (PS3.3 C.11.1.1.1, C.11.2.1.1)."""
+    `signed`: the values looked up may be negative, which decides how the first value mapped is read.
+    """
     descriptor = numbers(item, "LUTDescriptor")
     if len(descriptor) < 3:
         raise MissingTag("LUTDescriptor", "a lookup table needs its three numbers")
@@ -169,17 +182,18 @@ def _table(item: Dataset, *, signed: bool) -> _Table:
     first = first - 65536 if signed and first > 32767 else first
     if not 1 <= bits <= 16:
         raise BadTag("LUTDescriptor", f"entries of {bits} bits are not allowed")
-    entries = _entries(item, count)
+    entries = _entries(item, form, count)
     if not len(entries):
         raise MissingTag("LUTData", "the lookup table is empty")
     return _Table(first, entries[:count], max(float((1 << bits) - 1), float(entries.max())))
 
 
-def _entries(item: Dataset, count: int) -> _Values:
+def _entries(item: Dataset, form: Shape, count: int) -> _Values:
     try:
         data: Any = item.get("LUTData")
         if isinstance(data, bytes | bytearray):
-            return np.frombuffer(data, "<u1" if len(data) < 2 * count else "<u2").astype(np.float64)
+            order = "<" if form.syntax.is_little_endian else ">"
+            return np.frombuffer(data, "u1" if len(data) < 2 * count else f"{order}u2").astype(np.float64)
         listed = data if isinstance(data, MultiValue | list | tuple) else [] if data is None else [data]
         return np.array([int(entry) & 0xFFFF for entry in listed], np.float64)
     except UNREADABLE as broken:

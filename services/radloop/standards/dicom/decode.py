@@ -24,6 +24,9 @@ MOST_PIXELS: Final = 200_000_000
 """Of one frame; a header can claim more than any memory holds."""
 
 _PLAIN: Final = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian})
+_UNPACKED: Final = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian})
+_SYNTAX_ELEMENT: Final = b"\x02\x00\x10\x00UI"
+_META_WITHIN: Final = 4096
 _GREY: Final = frozenset({"MONOCHROME1", "MONOCHROME2"})
 _KINDS: Final = _GREY | {"PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT"}
 _RAW: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -50,6 +53,18 @@ class Shape:
         return self.photometric in _GREY
 
 
+def is_plain(file: bytes) -> bool:
+    """Whether the pixels of a DICOM file lie in it as little-endian numbers, so that no decoder is needed.
+
+    A look at the file meta information, which is always explicit little-endian (PS3.10 section 7.1); unsure is no.
+    """
+    at = file.find(_SYNTAX_ELEMENT, 0, _META_WITHIN) + len(_SYNTAX_ELEMENT)
+    if at < len(_SYNTAX_ELEMENT):
+        return False
+    length = int.from_bytes(file[at:at + 2], "little")
+    return file[at + 2:at + 2 + length].rstrip(b"\0 ").decode("ascii", "replace") in _UNPACKED
+
+
 def shape(dataset: Dataset) -> Shape:
     """Return the layout; MissingTag or BadTag where an attribute is absent, malformed or contradicts another."""
     if not any(has(dataset, keyword) for keyword in _RAW):
@@ -72,9 +87,12 @@ def shape(dataset: Dataset) -> Shape:
     high_bit = integer(dataset, "HighBit", stored - 1)
     if not stored - 1 <= high_bit < allocated:
         raise BadTag("HighBit", f"bit {high_bit} cannot be the highest of {stored} in {allocated}")
+    signed = integer(dataset, "PixelRepresentation") if has(dataset, "PixelData") else 1
+    if signed not in {0, 1}:
+        raise BadTag("PixelRepresentation", "neither 0 (unsigned) nor 1 (signed)")
     return Shape(
         rows, columns, max(integer(dataset, "NumberOfFrames", 1), 1), integer(dataset, "SamplesPerPixel", 1), photometric,
-        allocated, stored, high_bit, bool(integer(dataset, "PixelRepresentation", 0)),
+        allocated, stored, high_bit, bool(signed),
         UID(text(dataset.file_meta, "TransferSyntaxUID")),
     )
 
@@ -133,6 +151,10 @@ def _decoded(dataset: Dataset, form: Shape, frame: int) -> Stored:
     if form.grey and form.samples == 1 and not form.syntax.is_compressed and np.issubdtype(values.dtype, np.integer):
         unshifted = form.high_bit + 1 - form.stored
         values = values >> unshifted if unshifted else values
+    if form.grey and form.signed and form.stored < form.allocated and np.issubdtype(values.dtype, np.signedinteger):
+        # Some decoders of JPEG-LS leave the bits above the stored ones empty: there the sign is at the highest bit stored.
+        unused = 8 * values.dtype.itemsize - form.stored
+        values = (values << unused) >> unused
     expected = (form.rows, form.columns) if form.grey else (form.rows, form.columns, 3)
     if values.shape != expected:
         raise Undecodable("PixelData", f"decodes to {values.shape}, the header says {expected}")

@@ -22,6 +22,7 @@ class DicomError(Permanent):
     """An object that cannot be used; `tag` names the attribute, `reason` begins with it."""
 
     def __init__(self, keyword: str, problem: str) -> None:
+        self.keyword = keyword
         self.tag = tag_name(keyword)
         self.problem = problem
         super().__init__(f"{self.tag}: {problem}")
@@ -41,3 +42,7 @@ class BadTag(DicomError):  # noqa: N818 - the vocabulary of kit.errors
 
 class Undecodable(DicomError):  # noqa: N818 - the vocabulary of kit.errors
     """The pixel data cannot be turned into pixels."""
+
+
+class Unfit(DicomError):  # noqa: N818 - the vocabulary of kit.errors
+    """An image in good order that a model was not made for, as it is stored."""

@@ -11,7 +11,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from radloop.standards.dicom.elements import day, has, integer, items, open_file, text, texts, uid
-from radloop.standards.dicom.errors import BadTag, MissingTag
+from radloop.standards.dicom.errors import BadTag, MissingTag, tag_name
 
 OWN_MANUFACTURER: Final = "radloop"
 """(0008,0070) of whatever we make ourselves, exactly: such objects start nothing."""
@@ -173,25 +173,29 @@ def _age(stated: str, born: date | None, studied: date | None) -> float | None:
 
 
 def _not_acquired(dataset: Dataset) -> str:
-    """Return why the object starts nothing; empty for an acquired image (PS3.3 C.7.6.1.1.2 on Image Type)."""
+    """Return why the object starts nothing, the attribute first; empty for an acquired image (PS3.3 C.7.6.1.1.2 on Image Type)."""
     sop_class = text(dataset, "SOPClassUID")
     modality = text(dataset, "Modality").upper()
     kind = tuple(value.upper() for value in texts(dataset, "ImageType"))
     if modality in _NOT_IMAGES:
-        return f"no image: modality {modality}"
+        return f"{tag_name('Modality')}: no image: modality {modality}"
     for root, what in _DERIVED_CLASSES:
         if sop_class == root or sop_class.startswith(root + "."):
-            return f"no acquired image: {what}"
+            return f"{tag_name('SOPClassUID')}: no acquired image: {what}"
     if not has(dataset, "Rows"):
-        return "no image: it has no pixels"
-    if sop_class in _FOR_PROCESSING_CLASSES or text(dataset, "PresentationIntentType").upper() == "FOR PROCESSING":
-        return "for processing, not for presentation"
+        return f"{tag_name('Rows')}: no image: it has no pixels"
+    if sop_class in _FOR_PROCESSING_CLASSES:
+        return f"{tag_name('SOPClassUID')}: for processing, not for presentation"
+    if text(dataset, "PresentationIntentType").upper() == "FOR PROCESSING":
+        return f"{tag_name('PresentationIntentType')}: for processing, not for presentation"
     # Many makers mark the processed image that is meant to be read DERIVED\\PRIMARY (PS3.3 C.8.11.3.1.1 lets them).
     if kind[:1] == ("DERIVED",) and not (kind[1:2] == ("PRIMARY",) and sop_class in _FOR_PRESENTATION_CLASSES):
-        return "a derived image"
-    if kind[1:2] == ("SECONDARY",) or has(dataset, "ConversionType"):
-        return "a secondary image"
+        return f"{tag_name('ImageType')}: a derived image"
+    if kind[1:2] == ("SECONDARY",):
+        return f"{tag_name('ImageType')}: a secondary image"
+    if has(dataset, "ConversionType"):
+        return f"{tag_name('ConversionType')}: a secondary image"
     makers = (dataset, *items(dataset, "ContributingEquipmentSequence"))
     if any(text(maker, "Manufacturer").lower() == OWN_MANUFACTURER for maker in makers):
-        return "made by this platform"
+        return f"{tag_name('Manufacturer')}: made by this platform"
     return ""
