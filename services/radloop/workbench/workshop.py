@@ -15,6 +15,10 @@ from radloop.standards import package as standard
 from radloop.standards.codes import PNEUMONIA
 
 MODEL = "chest"
+READS = standard.Applicability(
+    modalities=("DX", "CR"), body_parts=("CHEST",), views=("AP", "PA"), ages=standard.Ages(0.0, 18.0), orientations=("L\\F",),
+)
+"""The frontal chest radiographs of children: what the first model was trained on, and all that it reads."""
 _UNKNOWN = "0" * 64
 _INTENDED_USE = (
     "Frontal chest radiographs of children: probability of pneumonia, for the order of the reading list and as a"
@@ -55,11 +59,7 @@ def first_package(
         PNEUMONIA, 0.5, standard.Calibration(1.0, 0.0, "", 0.5, 0), standard.Conformal(0.0, 1.0, 1.0, 0),
     )
     described = standard.Package(
-        model=MODEL, version=1, intended_use=_INTENDED_USE,
-        applicability=standard.Applicability(
-            modalities=("DX", "CR"), body_parts=("CHEST",), views=("AP", "PA"), ages=standard.Ages(0.0, 18.0),
-            orientations=("L\\F",),
-        ),
+        model=MODEL, version=1, intended_use=_INTENDED_USE, applicability=READS,
         preparation=standard.IMAGENET, findings=(nothing,), members=plan.training.members, ood=None,
         weights_sha256=_UNKNOWN, snapshot_sha256=_UNKNOWN,
     )

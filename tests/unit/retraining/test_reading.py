@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from radloop.kit.errors import Permanent
-from radloop.retraining.domain.calibration import fit_platt
+from radloop.retraining.domain.calibration import Platt, fit_platt
 from radloop.retraining.domain.conformal import Conformal, fit_conformal
 from radloop.retraining.domain.distribution import fit_distribution
 from radloop.retraining.domain.operating import operating_point
@@ -40,6 +40,42 @@ def test_what_cannot_calibrate_is_refused(labels: list[bool]) -> None:
     """One class alone, or scores that run against the labels, calibrate nothing."""
     with pytest.raises(Permanent):
         fit_platt(np.array([-2.0, -1.0, 1.0, 2.0]), np.array(labels))
+
+
+def test_the_offset_follows_the_prevalence() -> None:
+    """Fitted where half is positive and moved to a tenth, slope and offset are those of a fit where a tenth is."""
+    dice = np.random.default_rng(5)
+
+    def site(share: float) -> tuple[np.ndarray, np.ndarray]:
+        labels = dice.random(100_000) < share
+        return dice.normal(size=len(labels)) + np.where(labels, 1.0, -1.0), labels
+
+    moved, fitted = fit_platt(*site(0.5)).at(0.1), fit_platt(*site(0.1))
+    # Normal scores, one apart either way: the log odds are 2 x plus those of the prior.
+    assert (moved.slope, moved.offset) == pytest.approx((2.0, np.log(0.1 / 0.9)), abs=0.05)
+    assert (moved.slope, moved.offset) == pytest.approx((fitted.slope, fitted.offset), abs=0.1)
+    scores, labels = site(0.1)
+    assert moved.probability(scores).mean() == pytest.approx(labels.mean(), abs=0.003)
+    assert moved.prevalence == 0.1
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.floats(-5, 5))
+def test_moving_there_and_back_changes_nothing(fitted: float, other: float, score: float) -> None:
+    """The odds move by the ratio of the prior odds, whatever the score, and come back whence they came."""
+    platt = Platt(slope=1.5, offset=-0.3, prevalence=fitted, cases=200)
+    at = np.array([score])
+    before, after = platt.probability(at)[0], platt.at(other).probability(at)[0]
+    assert after / (1 - after) == pytest.approx(before / (1 - before) * (other / (1 - other)) / (fitted / (1 - fitted)))
+    assert platt.at(other).at(fitted).offset == pytest.approx(platt.offset)
+
+
+@pytest.mark.parametrize("prevalence", [0.0, 1.0, -0.1, float("nan")])
+def test_a_prevalence_at_either_end_is_refused(prevalence: float) -> None:
+    """Where nothing or everything is positive the offset would be infinite."""
+    with pytest.raises(Permanent):
+        Platt(slope=1.0, offset=0.0, prevalence=0.5, cases=0).at(prevalence)
+    with pytest.raises(Permanent):
+        Platt(slope=1.0, offset=0.0, prevalence=prevalence, cases=0).at(0.5)
 
 
 def test_a_score_that_is_not_finite_is_refused() -> None:

@@ -51,6 +51,10 @@ def test_facts_are_read_from_the_header() -> None:
     ({"PatientAge": None}, pytest.approx(6.83, abs=0.01)),
     ({"PatientAge": "81", "PatientBirthDate": ""}, None),
     ({"PatientAge": "047Y"}, None),
+    ({"PatientAge": "24"}, None),
+    ({"PatientAge": "24y"}, None),
+    ({"PatientAge": "7"}, pytest.approx(6.83, abs=0.01)),
+    ({"PatientAge": "six"}, pytest.approx(6.83, abs=0.01)),
     ({"PatientAge": None, "StudyDate": ""}, None),
 ])
 def test_an_age_is_known_or_none(changes: dict[str, Any], years: float | None) -> None:

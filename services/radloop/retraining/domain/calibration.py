@@ -3,7 +3,8 @@
 Measured: a temperature alone leaves the calibration error where it was; slope and offset bring it to the noise floor.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import log
 
 import numpy as np
 
@@ -26,6 +27,22 @@ class Platt:
     def probability(self, logits: Floats) -> Floats:
         """Return calibrated probabilities, same shape as the logits."""
         return sigmoid(self.slope * logits + self.offset)
+
+    def at(self, prevalence: float) -> "Platt":
+        """Return the calibration for a site where this share of cases is positive: only the offset moves, by the change in prior log odds.
+
+        Saerens, Latinne and Decaestecker 2002, equation 2.4: where the mix changes but positives and negatives each look as before,
+        the posterior odds change by the ratio of the prior odds. The order of scores stays. Thresholds on the probability that were
+        fitted with this calibration move by the same log odds, or they are other thresholds.
+        """
+        if not (0.0 < prevalence < 1.0 and 0.0 < self.prevalence < 1.0):
+            msg = "a prevalence must lie between 0 and 1: at either end no score would say anything"
+            raise Permanent(msg)
+        return replace(self, offset=self.offset + _log_odds(prevalence) - _log_odds(self.prevalence), prevalence=prevalence)
+
+
+def _log_odds(share: float) -> float:
+    return log(share / (1.0 - share))
 
 
 def fit_platt(scores: Floats, labels: Truths) -> Platt:

@@ -42,6 +42,7 @@ _REGION_CODES: Final = {"51185008": "CHEST", "T-D3000": "CHEST", "39607008": "LU
 _DAYS_PER_YEAR: Final = 365.25
 _AGE_UNITS: Final = {"Y": 1.0, "M": 1 / 12, "W": 7 / _DAYS_PER_YEAR, "D": 1 / _DAYS_PER_YEAR}
 _AGES_AGREE_YEARS: Final = 2.0
+_LONGEST_AGE: Final = 8
 
 
 @dataclass(frozen=True)
@@ -162,14 +163,17 @@ def _procedure(dataset: Dataset) -> str:
 
 
 def _age(stated: str, born: date | None, studied: date | None) -> float | None:
-    """Return the age in years from PatientAge (PS3.5 AS), else from the dates; None where the two contradict."""
-    told = None
-    if len(stated) == len("000Y") and stated[:3].isdigit() and stated[3] in _AGE_UNITS:
-        told = int(stated[:3]) * _AGE_UNITS[stated[3]]
+    """Return the age in years from PatientAge (PS3.5 AS), else from the dates; None where the two contradict.
+
+    An age not written as the standard has it ("24", "6y") is no age by itself, as its unit is a guess; but it may contradict the dates.
+    """
+    number, unit = stated.rstrip("YMWDymwd"), stated[-1:].upper()
+    told = int(number) * _AGE_UNITS.get(unit, 1.0) if number.isdecimal() and len(stated) <= _LONGEST_AGE else None
+    proper = len(stated) == len("000Y") and len(number) == len("000") and unit == stated[-1:]
     counted = (studied - born).days / _DAYS_PER_YEAR if born and studied and studied >= born else None
     if told is not None and counted is not None and abs(told - counted) > _AGES_AGREE_YEARS:
         return None
-    return told if told is not None else counted
+    return told if proper and told is not None else counted
 
 
 def _not_acquired(dataset: Dataset) -> str:
