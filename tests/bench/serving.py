@@ -1,0 +1,197 @@
+"""What the room adds to its model: DICOM files to stored predictions, beside the same weights asked directly and through Triton.
+
+Three ways to the same answers, alternating in one run: the ONNX file in this process, on prepared tensors; tritonclient, on
+prepared tensors, batch 1 to 32; and the room, from DICOM bytes to predictions in Postgres, many studies waiting. Everything
+computes with as many threads as the package's configuration gives the model. Large radiographs are measured beside, with the
+share of the work that decoding and preparing them takes.
+"""
+
+import argparse
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import onnxruntime
+import tritonclient.grpc as triton
+from figures import finish, p, say
+from tests.dicom_making import file_of, radiograph
+from tests.examples.inference import released
+from tests.examples.shared import completed, study
+from tests.integration.inference_room import Room, eventually, opened
+
+from radloop.events.prediction import PredictionMade
+from radloop.standards.dicom.pixels import prepare_file
+from radloop.standards import package as standard
+from radloop.standards.package import IMAGENET
+from radloop.workbench.embedded.options import Options
+from radloop.workbench.embedded.stack import Stack
+from radloop.workbench.phantoms import draw, roster
+from radloop.workbench.workshop import first_package
+
+BATCHES = (1, 4, 8, 16, 32)
+OUTPUTS = ("MEMBERS", "EMBEDDING", "EVIDENCE")
+
+
+def dicom(number: int, rows: int, columns: int) -> bytes:
+    """Return a chest radiograph of its own: a phantom, enlarged, 12 bits where it is large, uncompressed."""
+    one = roster(number, 1, 1)[number % 2]
+    small = draw(number, one)
+    if (rows, columns) == small.shape:
+        return file_of(radiograph(small, SOPInstanceUID=f"2.25.{number}"))
+    up = np.arange(rows) * small.shape[0] // rows, np.arange(columns) * small.shape[1] // columns
+    large = small[up[0]][:, up[1]].astype(np.uint16) * 16 + np.uint16(number % 16)
+    return file_of(radiograph(large, SOPInstanceUID=f"2.25.{number}", BitsStored=12, HighBit=11))
+
+
+def seconds(at_least: float, *acts: Callable[[], object]) -> list[list[float]]:
+    """Return how long each call of each took, by turns, again and again for so long."""
+    took: list[list[float]] = [[] for _ in acts]
+    end = time.perf_counter() + at_least
+    while time.perf_counter() < end or len(took[-1]) < 5:
+        for act, times in zip(acts, took, strict=True):
+            began = time.perf_counter()
+            act()
+            times.append(time.perf_counter() - began)
+    return took
+
+
+def asked_through(client: triton.InferenceServerClient, tensors: np.ndarray) -> Callable[[], np.ndarray]:
+    """Return a question to Triton."""
+    def ask() -> np.ndarray:
+        given = triton.InferInput("IMAGE", list(tensors.shape), "FP32")
+        given.set_data_from_numpy(tensors)
+        said = client.infer("chest", [given], model_version="1", outputs=[triton.InferRequestedOutput(name) for name in OUTPUTS])
+        return said.as_numpy("MEMBERS")
+
+    return ask
+
+
+def filled(room: Room, files: Sequence[bytes], rows: int, columns: int) -> None:
+    """Have studies arrive, one image each."""
+    for file in files:
+        blob = room.blobs.put(file)
+        instance = replace(study().instances[0], blob=blob, rows=rows, columns=columns)
+        room.hear(replace(completed(str(uuid4()), instances=(instance,)), subject=str(uuid4())))
+
+
+def through_the_room(room: Room, count: int) -> float:
+    """Return studies per second while many wait: from a tenth of them read to all of them."""
+    lead, times = count // 10, []
+    with room.runner.store.connection() as connection:
+        def made() -> int:
+            row = connection.execute("select count(*) from outbox where headers->>'ce_type' = 'radloop.v1.PredictionMade'").fetchone()
+            return int(row[0])
+
+        given_up = time.perf_counter() + 600
+        while (done := made()) < count:
+            assert time.perf_counter() < given_up, f"only {done} of {count} studies were read in ten minutes"
+            if done >= lead:
+                times.append((done, time.perf_counter()))
+            time.sleep(0.02)
+        times.append((count, time.perf_counter()))
+    (first, began), (last, ended) = times[0], times[-1]
+    return (last - first) / (ended - began)
+
+
+def main() -> int:
+    """Measure, and print figures and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--studies", type=int, default=200, help="in each round (%(default)s)")
+    parser.add_argument("--large", type=int, default=60, help="large radiographs (%(default)s)")
+    parser.add_argument("--alone", type=int, default=30, help="studies that arrive one at a time (%(default)s)")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        stack = Stack(Path(folder) / "stack", Options(usual_ports=False, rooms=()))
+        stack.start()
+        try:
+            measured(stack, Path(folder), args)
+        finally:
+            stack.stop()
+    return 0
+
+
+def measured(stack: Stack, folder: Path, args: argparse.Namespace) -> None:
+    """Measure over a running stack."""
+    people = roster(1, 10, 10)
+    images = np.stack([prepare_file(dicom(number, 224, 224), 1, IMAGENET) for number in range(1, 33)])
+    say("a package is made")
+    made = first_package(
+        images[:20], np.array([one.present for one in people]), [one.patient_key for one in people], 3, folder / "made",
+        cache=folder / "cache",
+    )
+    weights = standard.read(made).files[standard.WEIGHTS_FILE]
+    config = (made.parent / "config.pbtxt").read_text()
+    found = re.search(r'"intra_op_threads" value \{ string_value: "(\d+)"', config)
+    assert found is not None
+    threads = int(found.group(1))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    here = onnxruntime.InferenceSession(str(made / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    direct: dict[int, list[float]] = {batch: [] for batch in BATCHES}
+    asked: dict[int, list[float]] = {batch: [] for batch in BATCHES}
+    rates, best, alone = [], [], []
+    small = [dicom(number, 224, 224) for number in range(1, args.studies + 1)]
+    large = [dicom(number, 2500, 2000) for number in range(1, args.large + 1)]
+    client = triton.InferenceServerClient(stack.address("triton"))
+    for turn in range(args.rounds):
+        with opened(stack, folder / f"blobs-{turn}") as room:
+            shutil.copytree(made.parent, room.repository / "chest")
+            filled(room, small, 224, 224)
+            room.hear(released(1, "production", 1, weights_sha256=weights))
+            eventually(lambda: room.warm("chest", 1))
+            rates.append(through_the_room(room, args.studies))
+            for batch in BATCHES:
+                tensors = np.ascontiguousarray(images[:batch])
+                ask = asked_through(client, tensors)
+                assert np.allclose(ask(), here.run(("MEMBERS",), {"IMAGE": tensors})[0], atol=1e-3)
+                one, other = seconds(2.0, lambda tensors=tensors: here.run(OUTPUTS, {"IMAGE": tensors}), ask)
+                direct[batch] += one
+                asked[batch] += other
+            best.append(max(batch / float(np.median(asked[batch])) for batch in BATCHES))
+            say(f"  round {turn + 1}: the room {rates[-1]:.1f} studies/s, Triton {best[-1]:.1f}")
+    with opened(stack, folder / "blobs-alone") as room:
+        shutil.copytree(made.parent, room.repository / "chest")
+        room.hear(released(1, "production", 1, weights_sha256=weights))
+        eventually(lambda: room.warm("chest", 1))
+        for number in range(args.alone):
+            began = time.perf_counter()
+            filled(room, [small[number]], 224, 224)
+            eventually(lambda number=number: len(room.said(PredictionMade)) > number)
+            alone.append(time.perf_counter() - began)
+    with opened(stack, folder / "blobs-large") as room:
+        shutil.copytree(made.parent, room.repository / "chest")
+        filled(room, large, 2500, 2000)
+        room.hear(released(1, "production", 1, weights_sha256=weights))
+        eventually(lambda: room.warm("chest", 1))
+        large_rate = through_the_room(room, args.large)
+        preparing = float(np.median(seconds(2.0, lambda: prepare_file(large[0], 1, IMAGENET))[0]))
+    figures = {f"inprocess_p50_ms_b{batch}": p(direct[batch], 50) for batch in BATCHES}
+    figures |= {f"triton_p50_ms_b{batch}": p(asked[batch], 50) for batch in BATCHES}
+    figures |= {f"triton_p99_ms_b{batch}": p(asked[batch], 99) for batch in BATCHES}
+    rate = float(np.median(rates))
+    finish("serving", figures | {
+        "room_studies_per_s": round(rate, 1), "triton_studies_per_s": round(float(np.median(best)), 1),
+        "room_large_studies_per_s": round(large_rate, 1), "large_prepare_ms": round(preparing * 1000, 1),
+        "study_p50_ms": p(alone, 50), "study_p99_ms": p(alone, 99), "threads": threads, "rounds": args.rounds, "studies": args.studies,
+    }, {
+        "room_over_triton": float(np.median([room / other for room, other in zip(rates, best, strict=True)])),
+        "room_large_over_triton": large_rate / float(np.median(best)),
+        "large_prepare_share": preparing / (preparing + float(np.median(asked[1]))),
+        "triton_over_inprocess_p50_b1": float(np.median(asked[1]) / np.median(direct[1])),
+        "triton_over_inprocess_p50_b16": float(np.median(asked[16]) / np.median(direct[16])),
+    }, ("tritonclient", "onnxruntime"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
