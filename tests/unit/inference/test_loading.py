@@ -100,6 +100,30 @@ def test_beside_a_dead_version_the_others_go_on() -> None:
     assert (server.unloads, server.loads[2:], keeper.warm("chest", 2)) == (0, [{1}, {1, 2}], True)
 
 
+def test_what_fails_of_a_dead_process_says_nothing_of_its_successor() -> None:
+    """Several requests are under way when it dies: the last of them fails when it is loaded anew already."""
+    class Late(Server):
+        dying = True
+
+        def infer(self, *args: Any) -> Any:
+            if self.dying and self.loads and len(self.asked) == 2:
+                self.dying, self.failing[1] = False, DeadStubError("died", after=0.1)
+                with pytest.raises(DeadStubError):
+                    keeper.read(example.package(1), BLANK)
+                keeper._turn()
+                raise DeadStubError("died", after=0.1)
+            return super().infer(*args)
+
+    server = Late()
+    keeper = loaded(server, example.released(1))
+    keeper._turn()
+    with pytest.raises(DeadStubError):
+        keeper.read(example.package(1), BLANK)
+    keeper._turn()
+    assert keeper.warm("chest", 1)
+    assert server.loads == [{1}, {1}]
+
+
 def test_a_process_that_died_unasked_is_found_by_a_probe() -> None:
     """Nobody reads at night; in the morning it answers."""
     time, server = clock(), Server()
@@ -202,6 +226,26 @@ def test_a_late_answer_has_the_version_probed_and_a_late_probe_takes_its_traffic
     assert server.loads == [{1}]
 
 
+def test_a_server_that_says_nothing_at_all_gets_no_traffic() -> None:
+    """It hangs as a whole: not even what it holds can be asked, so no probe gets that far."""
+    class Hangs(Server):
+        def held(self, model: str) -> dict[int, bool]:
+            if self.failure:
+                raise self.failure
+            return super().held(model)
+
+    server = Hangs()
+    keeper = loaded(server, example.released(1), example.released(2, "shadow", 2))
+    keeper._turn()
+    server.failure = LateError("no answer in time", after=0.5)
+    with pytest.raises(LateError):
+        keeper.read(example.package(1), BLANK)
+    with pytest.raises(LateError):
+        keeper._turn()
+    assert not keeper.warm("chest", 1)
+    assert not keeper.warm("chest", 2)
+
+
 def test_tensors_of_any_kind_go_to_a_version_that_is_warm() -> None:
     """What is asked of a model beside reading waits for its version, and buries it, as a reading does."""
     server = Server()
@@ -273,7 +317,10 @@ def test_readings_go_to_those_that_are_warm_in_turn() -> None:
     for _ in range(6):
         both.read(example.package(1), BLANK)
     assert (len(one.asked) - before[0], len(other.asked) - before[1]) == (3, 3)
-    keepers[0]._cool(("chest", 1), "for the test")
+    one.failure = Transient("triton is away")
+    with pytest.raises(Transient):
+        keepers[0].read(example.package(1), BLANK)
+    one.failure = None
     for _ in range(4):
         both.read(example.package(1), BLANK)
     assert (len(one.asked) - before[0], len(other.asked) - before[1]) == (3, 7)
