@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import py_compile
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -65,5 +66,7 @@ def publish(repository: Path, version: int, bias: float = 0.0) -> str:
         package(version), weights_sha256=hashlib.sha256(weights).hexdigest(),
         ood=OutOfDistribution(100.0, hashlib.sha256(out.getvalue()).hexdigest()),
     )
+    # As retraining publishes it: a first load that wrote the bytecode would change the folder and reload every version.
+    py_compile.compile(str(folder / "model.py"), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     standard.write(folder, described)
     return described.weights_sha256

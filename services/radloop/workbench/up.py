@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     elsewhere = parser.add_argument_group("parts that run elsewhere")
     elsewhere.add_argument("--postgres", metavar="DSN", default="", help="use this database")
     elsewhere.add_argument("--kafka", metavar="HOST:PORT", default="", help="use this broker")
-    elsewhere.add_argument("--triton", metavar="HOST:PORT", default="", help="use this Triton (its gRPC address)")
+    elsewhere.add_argument("--triton", metavar="HOST:PORT[,HOST:PORT]", default="", help="use this Triton, or these (gRPC addresses)")
     elsewhere.add_argument("--model-repository", metavar="DIR", type=Path, help="the model repository that Triton reads")
     hospital = parser.add_argument_group("the hospital")
     hospital.add_argument("--site", default=os.environ.get("RADLOOP_SITE", "site-1"), help="the site's name (%(default)s)")

@@ -1,12 +1,17 @@
-"""A queue and a Triton that remember what was asked of them."""
+"""A queue and a Triton that remember what was asked of them, and what keeps the latter in step."""
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tests.examples import inference as example
 
+from radloop.inference.adapters.loading import Loaded
 from radloop.inference.adapters.postgres import Taken
+from radloop.inference.domain.model import Model
+from radloop.kit.clock import ManualClock
 from radloop.kit.errors import Permanent
 
 
@@ -77,3 +82,24 @@ class Server:
         self.asked.append((version, len(images)))
         self.within.append(within)
         return {name: np.zeros((len(images), 2, 1), np.float32) for name in outputs}
+
+
+BLANK = np.zeros((1, 3, 224, 224), np.float32)
+
+
+def clock() -> ManualClock:
+    """Return a clock that is moved by hand."""
+    return ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def model(*releases: Any) -> Model:
+    """Return the chest model after these releases."""
+    made = Model(model="chest")
+    for release in releases:
+        made = made.released(release) or made
+    return made
+
+
+def loaded(server: Server, *releases: Any, time: ManualClock | None = None, name: str = "a:1") -> Loaded:
+    """Keep a double of Triton in step with these releases."""
+    return Loaded(server, example.Packages(), lambda: (model(*releases),), Path(), time or clock(), name=name)

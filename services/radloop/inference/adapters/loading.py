@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ from radloop.inference.domain.model import Model, Version
 from radloop.inference.ports import Packages
 from radloop.kit import telemetry
 from radloop.kit.clock import Clock
-from radloop.kit.errors import Permanent, Transient
+from radloop.kit.errors import Permanent, RadloopError, Transient
 from radloop.kit.worker import Worker
 from radloop.standards.package import Package
 
@@ -79,7 +80,9 @@ class Loaded:
         self._server, self._packages, self._models, self._repository = server, packages, models, repository
         self._clock, self._warmed = clock, warmed
         self._lock = threading.Lock()
-        self._warm: set[Key] = set()
+        self._warm: dict[Key, int] = {}
+        """The versions that take traffic, and as the how manieth loading each does."""
+        self._loadings = count(1)
         self._doubted: set[Key] = set()
         self._dead: set[Key] = set()
         self._wrong: dict[Key, str] = {}
@@ -101,10 +104,10 @@ class Loaded:
         """Return the named outputs of a version that is warm; raise Transient where it is not."""
         key = (model, version)
         with self._lock:
-            warm, wrong, refused = key in self._warm, self._wrong.get(key, ""), self._refused.get(key)
+            since, wrong, refused = self._warm.get(key), self._wrong.get(key, ""), self._refused.get(key)
         if wrong:
             raise Permanent(wrong)
-        if not warm:
+        if since is None:
             self.worker.wake()
             why = f"cannot be loaded: {refused.reason}" if refused else "is being loaded"
             raise Transient(f"{model} {version} {why}", after=0.2)
@@ -113,13 +116,10 @@ class Loaded:
         except BusyError:
             raise  # it answers, and a probe would only wait in the same queue
         except LateError:
-            self._doubt(key)
-            raise
-        except DeadStubError:
-            self._bury(key)
+            self._doubt(key, since)
             raise
         except Transient as away:
-            self._cool(key, away.reason)
+            self._cool(key, since, away)
             raise
 
     def read(self, package: Package, images: NDArray[np.float32]) -> Outputs:
@@ -178,7 +178,12 @@ class Loaded:
         time_is_up = now - self._looked.get(model.model, float("-inf")) >= _PROBE_EVERY_S
         if not time_is_up and not doubted and not dead and warm <= set(wanted) <= warm | waits:
             return
-        loaded = self._let_go(model.model, set(wanted), dead)
+        try:
+            loaded = self._let_go(model.model, set(wanted), dead)
+        except Transient as hangs:
+            for key in ((model.model, number) for number in warm):
+                self._cool(key, self._warm.get(key), hangs)
+            raise
         answering = set() if time_is_up else (warm & loaded) - doubted
         away: Transient | None = None
         for version in sorted(wanted.values(), key=lambda one: (_NEED.index(one.stage), -one.version)):
@@ -209,25 +214,25 @@ class Loaded:
 
     def _bring_up(self, model: str, version: Version, wanted: set[int], loaded: set[int]) -> None:
         key = (model, version.version)
-        known = self.warm(*key)
+        since = self._warm.get(key)
         try:
             if key[1] not in loaded:
                 # Another instance may be loading another one: what it adds stays.
                 self._server.load(model, (set(self._server.held(model)) & wanted) | {key[1]}, self._config(model))
                 log.info("loaded", extra={"triton": self.name, "model": model, "version": key[1]})
-            self._warm_up(key, version, known=known)
+            self._warm_up(key, version, known=since is not None)
+        except BusyError:
+            if since is None:
+                raise
         except DeadStubError as died:
-            self._bury(key)
-            if not known:
+            self._cool(key, since, died)
+            if since is None:
                 self._refuse(key, died.reason)
         except Permanent as refused:
-            self._cool(key, refused.reason)
+            self._cool(key, since, refused)
             self._refuse(key, refused.reason)
-        except BusyError:
-            if not known:
-                raise
         except Transient as failed:
-            self._cool(key, failed.reason)
+            self._cool(key, since, failed)
             raise
 
     def _warm_up(self, key: Key, version: Version, *, known: bool) -> None:
@@ -236,7 +241,7 @@ class Loaded:
         for _ in range(1 if known else _WARM_UPS):
             probe(self._server.infer, described, _PROBE_WITHIN_S)
         with self._lock:
-            self._warm.add(key)
+            self._warm.setdefault(key, next(self._loadings))
             self._doubted.discard(key)
             self._refused.pop(key, None)
         if not known:
@@ -248,31 +253,31 @@ class Loaded:
 
     def _keep(self, model: str, versions: set[int]) -> None:
         with self._lock:
-            self._warm = {key for key in self._warm if key[0] != model or key[1] in versions}
-            self._doubted &= self._warm
+            self._warm = {key: since for key, since in self._warm.items() if key[0] != model or key[1] in versions}
+            self._doubted &= self._warm.keys()
 
-    def _doubt(self, key: Key) -> None:
+    def _doubt(self, key: Key, since: int) -> None:
         """Have a version probed now; meanwhile it goes on taking traffic."""
         with self._lock:
-            if key in self._warm:
+            if self._warm.get(key) == since:
                 self._doubted.add(key)
         self.worker.wake()
 
-    def _cool(self, key: Key, reason: str) -> None:
-        """A version takes no more traffic until it is seen to answer again."""
-        with self._lock:
-            known = key in self._warm
-            self._warm.discard(key)
-            self._doubted.discard(key)
-        if known:
-            log.warning("takes no traffic", extra={"triton": self.name, "model": key[0], "version": key[1], "reason": reason})
-        self.worker.wake()
+    def _cool(self, key: Key, since: int | None, why: RadloopError) -> None:
+        """A version takes no more traffic until it is seen to answer again, a dead one until it is loaded anew.
 
-    def _bury(self, key: Key) -> None:
-        """A version's process has died: it is unloaded and loaded anew, alone."""
+        What was asked of an earlier loading, and fails now, says nothing of this one.
+        """
         with self._lock:
-            self._dead.add(key)
-        self._cool(key, "its process has died")
+            if self._warm.get(key) != since:
+                return
+            self._warm.pop(key, None)
+            self._doubted.discard(key)
+            if isinstance(why, DeadStubError):
+                self._dead.add(key)
+        if since is not None:
+            log.warning("takes no traffic", extra={"triton": self.name, "model": key[0], "version": key[1], "reason": why.reason})
+        self.worker.wake()
 
     def _refuse(self, key: Key, reason: str) -> None:
         """Let a version be: what runs goes on running, and what cannot be loaded may be mended where it lies."""

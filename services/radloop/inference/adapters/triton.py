@@ -103,6 +103,7 @@ class Triton:
                 self._address,
                 channel_args=[
                     ("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1),
+                    ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.min_reconnect_backoff_ms", 100),
                     ("grpc.max_reconnect_backoff_ms", 1000),
                 ],
             )

@@ -239,7 +239,8 @@ class Stack:
         self._addresses["model_repository"] = str(repository)
         if given := self.options.triton:
             self._addresses["triton"] = given
-            self._meet("triton", "the server given with --triton", lambda: answers_tcp(given))
+            addresses = [one.strip() for one in given.split(",")]
+            self._meet("triton", "the server given with --triton", lambda: any(answers_tcp(one) for one in addresses))
             return
         host = self.options.host
         chosen = (ports.pick(18000), ports.pick(18001), ports.pick(18002))
