@@ -31,7 +31,7 @@ def put(repository: Path, version: int) -> None:
     code = repository / MODEL / str(version) / "model.py"
     shutil.rmtree(code.parent / "__pycache__")
     code.write_text(code.read_text().replace(
-        "        values = self", "        __import__('time').sleep(float(batch.flat[0] == 9))\n        values = self",
+        "        values = self", "        __import__('time').sleep(float(batch['IMAGE'].flat[0] == 9))\n        values = self",
     ))
     py_compile.compile(str(code), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     config = repository / MODEL / "config.pbtxt"
