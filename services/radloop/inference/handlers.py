@@ -1,18 +1,20 @@
 """Inference, told as a story: facts make readings wanted, a free reader looks, and what it saw is said."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from radloop.events.common import Actor
+from radloop.events.common import Actor, Instance
 from radloop.events.model import ModelReleased
 from radloop.events.order import CaseJoined, OrderRecorded
 from radloop.events.prediction import Prediction, PredictionFailed, PredictionMade, PredictionPooled, PredictionShadowed
 from radloop.events.report import ReportSigned
 from radloop.events.study import StudyBackfilled, StudyCompleted
-from radloop.inference.domain.answer import answer
+from radloop.inference.domain.answer import Outputs, answer, joined
 from radloop.inference.domain.case import Case, Images, Pinned, Role, images_of
 from radloop.inference.domain.fitness import eligible, refusal
 from radloop.inference.domain.model import Model, Version
@@ -76,6 +78,8 @@ class Lens:
     encoder: Encoder
     batch: int = 8
     """The most images that travel to a model at once: a STAT waits behind one batch at worst."""
+    looked: dict[str, Seen] = field(default_factory=dict)
+    """What was seen together with other studies and waits to be recorded, by the commands' ids."""
 
 
 def take_study(event: StudyCompleted, case: Case | None) -> Decision[Case]:
@@ -139,11 +143,45 @@ def look(command: ReadStudy, lens: Lens) -> Seen:
 
     Raise Transient while no version was ever released, or the one that is to read is not loaded.
     """
+    [seen] = look_together((command,), lens).values()
+    return seen
+
+
+def look_together(commands: Sequence[ReadStudy], lens: Lens) -> dict[str, Seen]:
+    """Look at several studies, and return what was seen by the commands' ids; images for one version travel to it together.
+
+    Raise what `look` raises, and Permanent where a version refuses images of several studies together: each may then be looked at
+    alone.
+    """
+    models, seen, ready = lens.desk.models(), dict[str, Seen](), list[_Ready]()
+    for command in commands:
+        found = _begun(command, models, lens)
+        if isinstance(found, Seen):
+            seen[command.id] = found
+        else:
+            ready.append(found)
+    return seen | {one.command.id: one for one in _read(ready, lens)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """A study whose images are ready for the version that reads them."""
+
+    command: ReadStudy
+    case: Case
+    images: Images
+    version: Version
+    described: Described
+    instances: tuple[Instance, ...]
+    prepared: tuple[NDArray[np.float32], ...]
+    outlines: bool = False
+
+
+def _begun(command: ReadStudy, models: Sequence[Model], lens: Lens) -> Seen | _Ready:
     case = lens.desk.case(command.subject)
     images = case.images(command.role) if case is not None else None
     if case is None or images is None or images.revision != command.revision:
         return Seen(command=command, superseded=True)
-    models = lens.desk.models()
     if not any(model.to_load() for model in models):
         raise Transient("no model version is released", after=1.0)
     if command.role == "shadow":
@@ -155,7 +193,7 @@ def look(command: ReadStudy, lens: Lens) -> Seen:
             return Seen(command=command, failure=never.reason)
         return Seen(command=command)
     outlines = command.role == "serving" and _outlined(case, models, lens)
-    return replace(_look_for_the_clinic(command, case, images, models, lens), outlines=outlines)
+    return replace(_ready_for_the_clinic(command, case, images, models, lens), outlines=outlines)
 
 
 def _outlined(case: Case, models: Sequence[Model], lens: Lens) -> bool:
@@ -172,8 +210,10 @@ def _outlined(case: Case, models: Sequence[Model], lens: Lens) -> bool:
     return False
 
 
-def _look_for_the_clinic(command: ReadStudy, case: Case, images: Images, models: Sequence[Model], lens: Lens) -> Seen:
-    """Look through the version that serves the case, of the first model that reads its images."""
+def _ready_for_the_clinic(
+    command: ReadStudy, case: Case, images: Images, models: Sequence[Model], lens: Lens,
+) -> Seen | _Ready:
+    """Make the images ready for the version that serves the case, of the first model that reads them."""
     refusals: list[str] = []
     for model in models:
         version = model.pooling() if command.role == "pooled" else model.serving(case)
@@ -188,36 +228,37 @@ def _look_for_the_clinic(command: ReadStudy, case: Case, images: Images, models:
             if why:
                 refusals.append(f"{model.model} {version.version} does not read it: {why}")
                 continue
-            said = _read(command, case, images, version, described, lens)
+            return _ready(command, case, images, version, described, lens)
         except NotRead as unfit:
             refusals.append(f"{model.model} {version.version} does not read it: {unfit.reason}")
             continue
         except Permanent as never:
             return Seen(command=command, failure=never.reason, model=model.model, version=version.version)
-        return Seen(command=command, predictions=(said,), model=model.model, version=version.version)
     return Seen(command=command, failure="; ".join(refusals) or "no model", refused=True)
 
 
 def _look_along(command: ReadStudy, case: Case, images: Images, models: Sequence[Model], lens: Lens) -> Seen:
     """Look through every shadow version; what one of them cannot read is no matter of the clinic's."""
-    said: list[Prediction] = []
-    failures: list[str] = []
+    seen: list[Seen] = []
     for model, version in ((one, shadow) for one in models for shadow in one.shadows):
         try:
             described = lens.packages.describe(model.model, version.version, version.weights_sha256)
             if isinstance(described, Described) and not refusal(images, case.procedure, described.package.applicability):
-                said.append(_read(command, case, images, version, described, lens))
+                seen += _read([_ready(command, case, images, version, described, lens)], lens)
         except NotRead:
             continue
         except Permanent as never:
-            failures.append(f"{model.model} {version.version}: {never.reason}")
-    return Seen(command=command, predictions=tuple(said), failure="; ".join(failures))
+            seen.append(Seen(command=command, failure=never.reason, model=model.model, version=version.version))
+    return Seen(
+        command=command, predictions=tuple(said for one in seen for said in one.predictions),
+        failure="; ".join(f"{one.model} {one.version}: {one.failure}" for one in seen if one.failure),
+    )
 
 
-def _read(
+def _ready(
     command: ReadStudy, case: Case, images: Images, version: Version, described: Described, lens: Lens,
-) -> Prediction:
-    """Read all eligible images, or none: an image that cannot be decoded might be the one that shows it."""
+) -> _Ready:
+    """Make all eligible images ready, or none: an image that cannot be decoded might be the one that shows it."""
     package = described.package
     instances = eligible(images, package.applicability)
     prepared = []
@@ -227,22 +268,62 @@ def _read(
         except DicomError as refused:
             kind = NotRead if isinstance(refused, Unfit) else Permanent
             raise kind(f"image {number} of {len(instances)}: {refused.reason}") from refused
-    parts = [
-        lens.reader.read(package, np.stack(prepared[start:start + lens.batch])) for start in range(0, len(prepared), lens.batch)
-    ]
-    outputs = replace(
-        parts[0], members=np.concatenate([one.members for one in parts]),
-        embedding=np.concatenate([one.embedding for one in parts]), evidence=np.concatenate([one.evidence for one in parts]),
+    return _Ready(
+        command=command, case=case, images=images, version=version, described=described, instances=instances,
+        prepared=tuple(prepared),
     )
-    said = answer(outputs, package, described.home)
-    named = instances[said.image]
+
+
+def _read(ready: Sequence[_Ready], lens: Lens) -> list[Seen]:
+    """Have the versions read what is ready for them."""
+    seen: list[Seen] = []
+    for _, alike in groupby(sorted(ready, key=_version_of), key=_version_of):
+        studies = list(alike)
+        package, images = studies[0].described.package, [image for one in studies for image in one.prepared]
+        try:
+            outputs = joined([
+                lens.reader.read(package, np.stack(images[start:start + lens.batch])) for start in range(0, len(images), lens.batch)
+            ])
+        except Permanent as never:
+            if len(studies) > 1:
+                raise
+            seen.append(_unread(studies[0], never.reason))
+            continue
+        start = 0
+        for one in studies:
+            stop = start + len(one.prepared)
+            try:
+                said = _prediction(one, outputs.part(start, stop), lens)
+                seen.append(Seen(
+                    command=one.command, predictions=(said,), model=package.model, version=package.version, outlines=one.outlines,
+                ))
+            except Permanent as never:
+                seen.append(_unread(one, never.reason))
+            start = stop
+    return seen
+
+
+def _version_of(ready: _Ready) -> tuple[str, int]:
+    return ready.described.package.model, ready.described.package.version
+
+
+def _unread(one: _Ready, reason: str) -> Seen:
+    model, version = _version_of(one)
+    return Seen(command=one.command, failure=reason, model=model, version=version, outlines=one.outlines)
+
+
+def _prediction(one: _Ready, outputs: Outputs, lens: Lens) -> Prediction:
+    package, version = one.described.package, one.version
+    said = answer(outputs, package, one.described.home)
+    named = one.instances[said.image]
     where = EvidenceMap(named.sop_instance_uid, 1, named.rows, named.columns, outputs.evidence[said.image])
     return Prediction(
         model=package.model, version=version.version, stage="production" if version.stage == "retired" else version.stage,
-        revision=images.revision, findings=said.findings, ood_score=said.ood_score,
+        revision=one.images.revision, findings=said.findings, ood_score=said.ood_score,
         out_of_distribution=said.out_of_distribution, sop_instance_uid=named.sop_instance_uid, frame=1, rows=named.rows,
         columns=named.columns, embedding=lens.files.put(outputs.embedding[said.image].astype("<f4").tobytes()),
-        evidence=lens.files.put(evidence.write(where)), patient_key=images.patient_key or case.patient_key, read_at=command.at,
+        evidence=lens.files.put(evidence.write(where)), patient_key=one.images.patient_key or one.case.patient_key,
+        read_at=one.command.at,
     )
 
 
@@ -297,7 +378,7 @@ def _failed(
 def routes(lens: Lens) -> tuple[Route[Case] | Route[Model], ...]:
     """The contents page of inference."""
     def through_lens(command: ReadStudy) -> Seen:
-        return look(command, lens)
+        return lens.looked.pop(command.id, None) or look(command, lens)
 
     return (
         on(StudyCompleted, take_study, keeps=Case),

@@ -1,5 +1,6 @@
 """From a model's outputs to its answer: calibrated, held against this site's thresholds, told whether it is at home."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,17 @@ class Outputs:
     members: Singles
     embedding: Singles
     evidence: Singles
+
+    def part(self, start: int, stop: int) -> "Outputs":
+        """Return the outputs of some of the images."""
+        return Outputs(self.members[start:stop], self.embedding[start:stop], self.evidence[start:stop])
+
+
+def joined(parts: Sequence[Outputs]) -> Outputs:
+    """Return the outputs of batches as those of all their images, in order."""
+    return parts[0] if len(parts) == 1 else Outputs(
+        *(np.concatenate([getattr(one, name) for one in parts]) for name in ("members", "embedding", "evidence")),
+    )
 
 
 @dataclass(frozen=True)
