@@ -9,13 +9,16 @@ import numpy as np
 from radloop.events.common import Actor
 from radloop.events.model import ModelReleased
 from radloop.events.order import CaseJoined, OrderRecorded
-from radloop.events.prediction import Prediction, PredictionFailed, PredictionMade, PredictionPooled, PredictionShadowed
+from radloop.events.prediction import (
+    ImageQuality, Prediction, PredictionFailed, PredictionMade, PredictionPooled, PredictionShadowed,
+)
 from radloop.events.report import ReportSigned
 from radloop.events.study import StudyBackfilled, StudyCompleted
 from radloop.inference.domain.answer import answer
 from radloop.inference.domain.case import Case, Images, Pinned, Role, images_of
 from radloop.inference.domain.fitness import eligible, refusal
 from radloop.inference.domain.model import Model, Version
+from radloop.inference.domain.quality import quality
 from radloop.inference.ports import Described, Desk, Encoder, Files, Packages, Preparer, Reader
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Command, Decision, Event, Record, Reject, Route, Skip, caused_by, on
@@ -58,6 +61,27 @@ class Seen:
     superseded: bool = False
     outlines: bool = False
     """A segmenter serves: its images are to be encoded ahead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What the metrics are told of one answer, nothing of whose it is; `stage` is `pooled` for an earlier study."""
+
+    model: str
+    version: int
+    stage: str
+    probabilities: tuple[tuple[str, float], ...]
+    """By the findings' codes."""
+    out_of_distribution: bool
+    ood_ratio: float | None = None
+    quality: ImageQuality | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """The answer to a reading that was recorded: what was said, to be measured once."""
+
+    measured: tuple[Measured, ...] = ()
 
 
 class NotRead(Permanent):
@@ -243,6 +267,7 @@ def _read(
         out_of_distribution=said.out_of_distribution, sop_instance_uid=named.sop_instance_uid, frame=1, rows=named.rows,
         columns=named.columns, embedding=lens.files.put(outputs.embedding[said.image].astype("<f4").tobytes()),
         evidence=lens.files.put(evidence.write(where)), patient_key=images.patient_key or case.patient_key, read_at=command.at,
+        ood_ratio=said.ood_ratio, quality=quality(prepared[said.image], package.preparation),
     )
 
 
@@ -258,9 +283,10 @@ def record_reading(seen: Seen, case: Case | None) -> Decision[Case]:
         events = tuple(
             PredictionShadowed(**_envelope(command, "prediction-shadowed", one), prediction=one) for one in seen.predictions
         )
+        told = _told(seen)
         if seen.failure:
-            return Reject(seen.failure, emit=events)
-        return Record(None, emit=events) if events else Skip("no version in shadow reads it")
+            return Reject(seen.failure, emit=events, answer=told)
+        return Record(None, emit=events, answer=told) if events else Skip("no version in shadow reads it")
     ahead = replace(case, encode_revision=command.revision) if seen.outlines else None
     if seen.failure:
         said = (_failed(command, seen.failure, refused=seen.refused, model=seen.model, version=seen.version),)
@@ -268,9 +294,21 @@ def record_reading(seen: Seen, case: Case | None) -> Decision[Case]:
     prediction = seen.predictions[0]
     if command.role == "pooled":
         pooled = PredictionPooled(**_envelope(command, "prediction-pooled"), prediction=prediction, purpose=images.purpose)
-        return Record(None, emit=(pooled,))
+        return Record(None, emit=(pooled,), answer=_told(seen))
     made = PredictionMade(**_envelope(command, "prediction-made"), prediction=prediction)
-    return Record(replace(ahead or case, pinned=Pinned(model=prediction.model, version=prediction.version)), emit=(made,))
+    pinned = replace(ahead or case, pinned=Pinned(model=prediction.model, version=prediction.version))
+    return Record(pinned, emit=(made,), answer=_told(seen))
+
+
+def _told(seen: Seen) -> Told:
+    return Told(measured=tuple(
+        Measured(
+            model=one.model, version=one.version, stage="pooled" if seen.command.role == "pooled" else one.stage,
+            probabilities=tuple((finding.code.value, finding.probability) for finding in one.findings),
+            out_of_distribution=one.out_of_distribution, ood_ratio=one.ood_ratio, quality=one.quality,
+        )
+        for one in seen.predictions
+    ))
 
 
 def abandon(command: AbandonReading, case: Case | None) -> Decision[Case]:
@@ -306,6 +344,6 @@ def routes(lens: Lens) -> tuple[Route[Case] | Route[Model], ...]:
         on(CaseJoined, join, keeps=Case),
         on(ReportSigned, sign, keeps=Case),
         on(ModelReleased, take_release, keeps=Model, key=lambda event: event.model),
-        on(ReadStudy, record_reading, keeps=Case, observe=through_lens),
+        on(ReadStudy, record_reading, keeps=Case, observe=through_lens, answers=Told),
         on(AbandonReading, abandon, keeps=Case),
     )

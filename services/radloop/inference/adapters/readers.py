@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Collection
 from typing import Protocol
 
+from radloop.inference.adapters.measuring import measure
 from radloop.inference.adapters.postgres import LEASE_S, Taken
 from radloop.inference.domain.case import CLASSES, STAT, URGENT
 from radloop.inference.handlers import SYSTEM, AbandonReading, ReadStudy
@@ -156,6 +157,7 @@ class Readers:
             id=taken.reading_id, subject=taken.case_id, site=taken.site, at=self._clock.now(), actor=SYSTEM, role=taken.role,
             revision=taken.revision,
         ))
+        measure(outcome)
         if outcome.kind == "quarantined":
             return self._abandon(taken, f"it could not be read: {outcome.reason}")
         return outcome.kind
