@@ -19,7 +19,8 @@ from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk
 from radloop.inference.config import Settings
 from radloop.inference.domain.answer import Home, Outputs
 from radloop.inference.domain.case import reading_id
-from radloop.inference.handlers import SYSTEM, AbandonReading, Lens, ReadStudy, routes
+from radloop.inference.domain.reading import SYSTEM, AbandonReading, ReadStudy
+from radloop.inference.handlers import Lens, routes
 from radloop.inference.ports import Described
 from radloop.kit.room import Room
 from radloop.kit.store import Store

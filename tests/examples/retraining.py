@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from examples.shared import CASE, PNEUMONIA, READER, SITE, at, envelope, ordered, pooled, predicted, prediction
 
 from radloop.events.common import Actor
-from radloop.events.prediction import PredictionFailed, PredictionShadowed
+from radloop.events.prediction import ImageQuality, PredictionFailed, PredictionShadowed
 from radloop.events.reading import LabelSettled
 from radloop.kit.flow import Deliver, DeliveryAnswered, Due, JobEnded, caused_by
 from radloop.kit.room import Room
@@ -82,7 +82,11 @@ START = StartCycle(**asked("start-cycle"))  # type: ignore[arg-type]
 INPUTS = (
     ordered(),
     predicted(),
-    PredictionShadowed(**envelope("shadowed", 67), prediction=prediction(version=3, stage="shadow")),
+    PredictionShadowed(**envelope("shadowed", 67), prediction=prediction(
+        version=3, stage="shadow", ood_ratio=0.65, quality=ImageQuality(mean=0.47, contrast=0.21, at_ends=0.02))),
+    predicted(0.4, "predicted-by-canary", version=3, stage="canary"),
+    predicted(0.5, "predicted-again", 90, revision=2),
+    pooled(0.7, "pooled-before"),
     PredictionFailed(**envelope("failed", 68, OTHER), revision=1, reason="not a chest", refused=True),
     pooled(subject=OTHER),
     label(),

@@ -10,6 +10,7 @@ from typing import Any, Self, cast
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from radloop.cli.judgement import VersionDrift, judgement_of
 from radloop.kit import rpc
 from radloop.kit.errors import Misconfigured, Permanent, Transient
 from radloop.v1 import (
@@ -222,6 +223,13 @@ class Rooms:
             request = retraining_service_pb2.DescribeModelRequest(model=model, version=version)
             said = retraining_service_pb2_grpc.RetrainingServiceStub(channel).DescribeModel(request, **call)
         return (_version(said.version) if said.HasField("version") else None), said.package_yaml
+
+    def drift(self, model: str) -> tuple[VersionDrift, ...]:
+        """Ask retraining whether each version that reads still reads what it was made on."""
+        with self._asking("retraining", seconds=120) as (channel, call):
+            request = retraining_service_pb2.GetDriftRequest(model=model)
+            said = retraining_service_pb2_grpc.RetrainingServiceStub(channel).GetDrift(request, **call)
+        return tuple(judgement_of(one) for one in said.versions)
 
     def start_cycle(self, model: str, command_id: str) -> tuple[str, str]:
         """Ask for a cycle; return its id and, where it was not started, why not."""

@@ -23,10 +23,20 @@ class FindingScore:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImageQuality:
+    """How the named image looked once prepared, grey from 0 to 1: mean, standard deviation, share that is black or white."""
+
+    mean: float
+    contrast: float
+    at_ends: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """What one model version said of one study revision: the highest over its eligible images, which it names.
 
-    Stage is shadow, canary or production; `ood_score` is the squared Mahalanobis distance of the embedding.
+    Stage is shadow, canary or production; `ood_score` is the squared Mahalanobis distance of the embedding, `ood_ratio` the
+    same over the version's threshold. What was said before there were `ood_ratio` and `quality` has none.
     """
 
     model: str
@@ -44,6 +54,8 @@ class Prediction:
     evidence: Blob
     patient_key: str
     read_at: datetime
+    ood_ratio: float | None = None
+    quality: ImageQuality | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radloop.events.common import Actor, Instance
+from radloop.events.common import Instance
 from radloop.events.model import ModelReleased
 from radloop.events.order import CaseJoined, OrderRecorded
-from radloop.events.prediction import Prediction, PredictionFailed, PredictionMade, PredictionPooled, PredictionShadowed
+from radloop.events.prediction import (
+    Prediction, PredictionFailed, PredictionMade, PredictionPooled, PredictionShadowed,
+)
 from radloop.events.report import ReportSigned
 from radloop.events.study import StudyBackfilled, StudyCompleted
 from radloop.inference.domain.answer import Outputs, answer, joined
-from radloop.inference.domain.case import Case, Images, Pinned, Role, images_of
+from radloop.inference.domain.case import Case, Images, Pinned, images_of
 from radloop.inference.domain.fitness import eligible, refusal
 from radloop.inference.domain.model import Model, Version
+from radloop.inference.domain.quality import quality
+from radloop.inference.domain.reading import AbandonReading, NotRead, ReadStudy, Seen, Told, told
 from radloop.inference.ports import Described, Desk, Encoder, Files, Packages, Preparer, Reader
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Command, Decision, Event, Record, Reject, Route, Skip, caused_by, on
@@ -25,46 +29,6 @@ from radloop.standards import evidence
 from radloop.standards.dicom.errors import DicomError, Unfit
 from radloop.standards.evidence import EvidenceMap
 from radloop.standards.package import Segmenter
-
-SYSTEM = Actor(kind="system", id="inference")
-"""The actor of readings: nobody asked but the study itself."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadStudy(Command):
-    """Read one revision of a study in one role; its id is the reading's."""
-
-    role: Role
-    revision: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class AbandonReading(Command):
-    """Say that a reading failed in a way nobody foresaw, as often as it was tried."""
-
-    role: Role
-    revision: int
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What a look came to: predictions, or why there are none. Neither: the images are not those of this revision."""
-
-    command: ReadStudy
-    predictions: tuple[Prediction, ...] = ()
-    failure: str = ""
-    refused: bool = False
-    model: str = ""
-    version: int = 0
-    superseded: bool = False
-    outlines: bool = False
-    """A segmenter serves: its images are to be encoded ahead."""
-
-
-class NotRead(Permanent):
-    """A model was not made for one of the images, as the image's own header tells."""
-
 
 @dataclass(frozen=True)
 class Lens:
@@ -323,7 +287,7 @@ def _prediction(one: _Ready, outputs: Outputs, lens: Lens) -> Prediction:
         out_of_distribution=said.out_of_distribution, sop_instance_uid=named.sop_instance_uid, frame=1, rows=named.rows,
         columns=named.columns, embedding=lens.files.put(outputs.embedding[said.image].astype("<f4").tobytes()),
         evidence=lens.files.put(evidence.write(where)), patient_key=one.images.patient_key or one.case.patient_key,
-        read_at=one.command.at,
+        read_at=one.command.at, ood_ratio=said.ood_ratio, quality=quality(one.prepared[said.image], package.preparation),
     )
 
 
@@ -339,9 +303,10 @@ def record_reading(seen: Seen, case: Case | None) -> Decision[Case]:
         events = tuple(
             PredictionShadowed(**_envelope(command, "prediction-shadowed", one), prediction=one) for one in seen.predictions
         )
+        measured = told(seen)
         if seen.failure:
-            return Reject(seen.failure, emit=events)
-        return Record(None, emit=events) if events else Skip("no version in shadow reads it")
+            return Reject(seen.failure, emit=events, answer=measured)
+        return Record(None, emit=events, answer=measured) if events else Skip("no version in shadow reads it")
     ahead = replace(case, encode_revision=command.revision) if seen.outlines else None
     if seen.failure:
         said = (_failed(command, seen.failure, refused=seen.refused, model=seen.model, version=seen.version),)
@@ -349,9 +314,10 @@ def record_reading(seen: Seen, case: Case | None) -> Decision[Case]:
     prediction = seen.predictions[0]
     if command.role == "pooled":
         pooled = PredictionPooled(**_envelope(command, "prediction-pooled"), prediction=prediction, purpose=images.purpose)
-        return Record(None, emit=(pooled,))
+        return Record(None, emit=(pooled,), answer=told(seen))
     made = PredictionMade(**_envelope(command, "prediction-made"), prediction=prediction)
-    return Record(replace(ahead or case, pinned=Pinned(model=prediction.model, version=prediction.version)), emit=(made,))
+    pinned = replace(ahead or case, pinned=Pinned(model=prediction.model, version=prediction.version))
+    return Record(pinned, emit=(made,), answer=told(seen))
 
 
 def abandon(command: AbandonReading, case: Case | None) -> Decision[Case]:
@@ -387,6 +353,6 @@ def routes(lens: Lens) -> tuple[Route[Case] | Route[Model], ...]:
         on(CaseJoined, join, keeps=Case),
         on(ReportSigned, sign, keeps=Case),
         on(ModelReleased, take_release, keeps=Model, key=lambda event: event.model),
-        on(ReadStudy, record_reading, keeps=Case, observe=through_lens),
+        on(ReadStudy, record_reading, keeps=Case, observe=through_lens, answers=Told),
         on(AbandonReading, abandon, keeps=Case),
     )

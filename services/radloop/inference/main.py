@@ -17,10 +17,12 @@ from radloop.inference.adapters.segmenting import Segmenters, with_encoders
 from radloop.inference.adapters.triton import Triton
 from radloop.inference.config import Settings
 from radloop.inference.domain.model import Model
-from radloop.inference.handlers import Lens, routes
+from radloop.inference.domain.reading import ReadStudy
+from radloop.inference.handlers import Lens, look_together, routes
 from radloop.kit import room
 from radloop.kit.blobs import Folder
 from radloop.kit.clock import SystemClock
+from radloop.kit.flow import Outcome
 from radloop.kit.room import Furnishing, Room
 from radloop.kit.runner import Runner
 from radloop.kit.store import Store
@@ -49,7 +51,19 @@ def build(settings: Settings) -> Room:
     lens = Lens(desk, files, packages, fleet, decoders, segmenters, settings.batch)
 
     def furnish(runner: Runner) -> Furnishing:
-        readers = Readers(desk, runner.submit, clock, settings.readers, runner.caught_up.is_set)
+        def together(commands: Sequence[tuple[ReadStudy, str]]) -> dict[str, Outcome]:
+            def ahead() -> None:
+                lens.looked.update(look_together([command for command, _ in commands], lens))
+
+            try:
+                return runner.submit_together(commands, ahead)
+            finally:
+                for command, _ in commands:
+                    lens.looked.pop(command.id, None)
+
+        readers = Readers(
+            desk, runner.submit, clock, settings.readers, runner.caught_up.is_set, together, settings.batch,
+        )
         runner.after_commit("state", readers.wake)
         return Furnishing(
             services=(InferenceService(desk, fleet.warm, segmenters).register,), streams=OPEN_IMAGES,

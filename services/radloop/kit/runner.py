@@ -204,24 +204,48 @@ class Runner:
         telemetry.count("radloop_inputs_total", route=route.name, outcome=outcome.kind)
         telemetry.observe("radloop_settle_seconds", self._clock.monotonic() - started, route=route.name)
 
+    def submit_together(
+        self, commands: Sequence[tuple[Command, str]], ahead: Callable[[], None] = lambda: None,
+    ) -> dict[str, Outcome]:
+        """Settle commands of different subjects, each with its traceparent, in one transaction; return their outcomes by their ids.
+
+        `ahead` looks at the world for all of them at once, before the transaction. Fewer outcomes where one was settled before, and
+        none at all where they could not be settled together, whyever: those are to be submitted alone.
+        """
+        arrived = [
+            Arrived(
+                seen=command, payload=codec.encode(command), source=f"door:{command.actor.kind}", type_name=type(command).__name__,
+                headers={"traceparent": trace},
+            )
+            for command, trace in commands
+        ]
+        settled = self._settled_together(arrived, ahead) if not any(_flaw(one.seen) for one in arrived) else None
+        return {unit.arrived.seen.id: outcome for unit, outcome, _ in settled or ()}
+
     def settle_together(self, inputs: Sequence[Arrived]) -> bool:
         """Settle inputs of different subjects in one transaction, each for all of its routes: fewer round trips for the same promise.
 
         False where one of them failed, must wait, or may be what ended a process before: then nothing was kept, and each is settled
         alone.
         """
+        return self._settled_together(inputs) is not None
+
+    def _settled_together(
+        self, inputs: Sequence[Arrived], ahead: Callable[[], None] = lambda: None,
+    ) -> list[tuple[Unit, Outcome, frozenset[Kept]]] | None:
         if self.fuse.open:
-            return False
+            return None
         started = self._clock.monotonic()
         counted: list[Unit] = []
         try:
+            ahead()
             units = [
                 Unit(route, one, route.observe(one.seen) if route.observe else one.seen, route.keys(one.seen))
                 for one in inputs for route in self.routes if route.hears_this(one.seen)
             ]
             careful = [unit for unit in units if unit.arrived.careful]
             if careful and not self.store.attempt_first(careful):
-                return False
+                return None
             counted = careful
             with self.store.begin() as work:
                 settled = self._settle_units(work, units)
@@ -230,13 +254,13 @@ class Runner:
                 log.info("a batch failed together", extra={"error": type(failed).__name__, "where": places(failed)})
             if counted:
                 self.store.uncount_first(counted)
-            return False
+            return None
         kept: set[Kept] = set()
         for unit, outcome, has in settled:
             kept |= has
             self._tell(unit.route, outcome, started)
         self.wake(*kept)
-        return True
+        return settled
 
     def _settle_units(self, work: Work, units: Sequence[Unit]) -> list[tuple[Unit, Outcome, frozenset[Kept]]]:
         work.lock(tuple(sorted({key for unit in units for key in unit.keys})))

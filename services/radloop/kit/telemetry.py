@@ -20,18 +20,26 @@ from pythonjsonlogger.json import JsonFormatter
 # counter: inputs settled, by route and outcome · counter: events the broker took, by topic ·
 # counter: answers to deliveries, by receiver and outcome · counter: quarantined, by route · gauge: rows waiting, by table ·
 # gauge: 1 while the fuse is open · histogram: seconds from input to commit, by route · histogram: seconds of one reading, by class ·
-# gauge: 1 while a Triton holds what was released, by its address
+# gauge: 1 while a Triton holds what was released, by its address ·
+# of each answer, by model, version and stage: histogram: calibrated probability, also by finding · histogram: out-of-distribution
+# score over the version's threshold · counter: answers out of distribution · histograms: the named image's grey, 0 to 1
 Metric = Literal[
     "radloop_inputs_total", "radloop_events_sent_total", "radloop_deliveries_total", "radloop_quarantined_total",
     "radloop_backlog", "radloop_fuse_open", "radloop_settle_seconds", "radloop_reading_seconds",
     "radloop_triton_in_step",
+    "radloop_probability", "radloop_ood_ratio", "radloop_out_of_distribution_total",
+    "radloop_image_grey_mean", "radloop_image_contrast", "radloop_image_at_ends",
 ]
+
+_READ_BY = ["model", "version", "stage"]
+_TWENTIETHS = tuple(step / 20 for step in range(1, 21))
 
 _COUNTERS: dict[str, Counter] = {
     "radloop_inputs_total": Counter("radloop_inputs_total", "Inputs settled", ["route", "outcome"]),
     "radloop_events_sent_total": Counter("radloop_events_sent_total", "Events the broker took", ["topic"]),
     "radloop_deliveries_total": Counter("radloop_deliveries_total", "Deliveries answered", ["receiver", "outcome"]),
     "radloop_quarantined_total": Counter("radloop_quarantined_total", "Inputs quarantined", ["route"]),
+    "radloop_out_of_distribution_total": Counter("radloop_out_of_distribution_total", "Answers out of distribution", _READ_BY),
 }
 _GAUGES: dict[str, Gauge] = {
     "radloop_backlog": Gauge("radloop_backlog", "Rows waiting", ["table"]),
@@ -41,6 +49,18 @@ _GAUGES: dict[str, Gauge] = {
 _HISTOGRAMS: dict[str, Histogram] = {
     "radloop_settle_seconds": Histogram("radloop_settle_seconds", "From input to commit; of a batch, for each of its inputs", ["route"]),
     "radloop_reading_seconds": Histogram("radloop_reading_seconds", "One reading", ["reading_class"]),
+    "radloop_probability": Histogram(
+        "radloop_probability", "Calibrated probability of a finding", [*_READ_BY, "finding"], buckets=_TWENTIETHS),
+    "radloop_ood_ratio": Histogram(
+        "radloop_ood_ratio", "Out-of-distribution score over the threshold", _READ_BY,
+        buckets=(0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)),
+    "radloop_image_grey_mean": Histogram(
+        "radloop_image_grey_mean", "Mean grey of the named image", _READ_BY, buckets=_TWENTIETHS),
+    "radloop_image_contrast": Histogram(
+        "radloop_image_contrast", "Standard deviation of its grey", _READ_BY, buckets=tuple(step / 40 for step in range(1, 21))),
+    "radloop_image_at_ends": Histogram(
+        "radloop_image_at_ends", "Share of its pixels that is black or white", _READ_BY,
+        buckets=(0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0)),
 }
 
 
@@ -56,10 +76,10 @@ def gauge(metric: Metric, value: float, **labels: str) -> None:
     (meter.labels(**labels) if labels else meter).set(value)
 
 
-def observe(metric: Metric, seconds: float, **labels: str) -> None:
-    """Put one duration into a histogram."""
+def observe(metric: Metric, value: float, **labels: str) -> None:
+    """Put one value (seconds, where the name says so) into a histogram."""
     meter = _HISTOGRAMS[metric]
-    (meter.labels(**labels) if labels else meter).observe(seconds)
+    (meter.labels(**labels) if labels else meter).observe(value)
 
 
 def configure(service: str, otlp_endpoint: str = "") -> None:

@@ -19,7 +19,7 @@ from radloop.retraining.domain.book import (
     FAILED, GATED_OUT, RELEASED, RELEASING, TRAINING, Book, Change, Cycle, Version, Why, before_production, move, record,
     refusal, without_last_production,
 )
-from radloop.retraining.domain.case import TEACHING, CaseFile, Label, SnapshotEntry
+from radloop.retraining.domain.case import TEACHING, CaseFile, Label, SnapshotEntry, said_of
 from radloop.retraining.domain.commands import (
     Adapt, AddModel, Moved, Promote, Rollback, StartCycle, Started, learnt_from,
 )
@@ -38,11 +38,11 @@ def _case(event: Event, case: CaseFile | None) -> CaseFile:
 def take_prediction(
     event: PredictionMade | PredictionPooled | PredictionShadowed, case: CaseFile | None, plan: Plan,
 ) -> Decision[CaseFile]:
-    """A version read the study: its embedding is kept, the newest revision's; all versions share the backbone."""
+    """A version read the study: what it said is kept, and its embedding, the newest revision's; all versions share the backbone."""
     said: Prediction = event.prediction
+    case = _case(event, case).heard(said_of(said, pooled=isinstance(event, PredictionPooled)))
     if said.model != plan.model:
-        return Skip("another model's reading")
-    case = _case(event, case)
+        return Record(case)  # embeddings of different backbones are not comparable: no label is learned on this one's
     if isinstance(event, PredictionPooled):
         case = replace(case, pooled_as=event.purpose)
     # A tie is broken by version and content, never by who came first.

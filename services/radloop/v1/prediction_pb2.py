@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from radloop.v1 import common_pb2 as radloop_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bradloop/v1/prediction.proto\x12\nradloop.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17radloop/v1/common.proto\"\xc0\x01\n\x0c\x46indingScore\x12\x1e\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x10.radloop.v1.Code\x12\x18\n\x0bprobability\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07members\x18\x03 \x03(\x01\x12\x11\n\tconformal\x18\x04 \x03(\t\x12\x10\n\x08positive\x18\x05 \x01(\x08\x12\x1c\n\x0foperating_point\x18\x06 \x01(\x01H\x01\x88\x01\x01\x42\x0e\n\x0c_probabilityB\x12\n\x10_operating_point\"\xe0\x03\n\nPrediction\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05stage\x18\x03 \x01(\t\x12\x15\n\x08revision\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12*\n\x08\x66indings\x18\x05 \x03(\x0b\x32\x18.radloop.v1.FindingScore\x12\x16\n\tood_score\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12\x1b\n\x13out_of_distribution\x18\x07 \x01(\x08\x12\x18\n\x10sop_instance_uid\x18\x08 \x01(\t\x12\x12\n\x05\x66rame\x18\t \x01(\x05H\x03\x88\x01\x01\x12\x11\n\x04rows\x18\n \x01(\x05H\x04\x88\x01\x01\x12\x14\n\x07\x63olumns\x18\x0b \x01(\x05H\x05\x88\x01\x01\x12#\n\tembedding\x18\x0c \x01(\x0b\x32\x10.radloop.v1.Blob\x12\"\n\x08\x65vidence\x18\r \x01(\x0b\x32\x10.radloop.v1.Blob\x12\x13\n\x0bpatient_key\x18\x0e \x01(\t\x12+\n\x07read_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\n\x08_versionB\x0b\n\t_revisionB\x0c\n\n_ood_scoreB\x08\n\x06_frameB\x07\n\x05_rowsB\n\n\x08_columns\"<\n\x0ePredictionMade\x12*\n\nprediction\x18\x01 \x01(\x0b\x32\x16.radloop.v1.Prediction\"\x88\x01\n\x10PredictionFailed\x12\x15\n\x08revision\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07refused\x18\x03 \x01(\x08\x12\r\n\x05model\x18\x04 \x01(\t\x12\x14\n\x07version\x18\x05 \x01(\x05H\x01\x88\x01\x01\x42\x0b\n\t_revisionB\n\n\x08_version\"O\n\x10PredictionPooled\x12*\n\nprediction\x18\x01 \x01(\x0b\x32\x16.radloop.v1.Prediction\x12\x0f\n\x07purpose\x18\x02 \x01(\t\"@\n\x12PredictionShadowed\x12*\n\nprediction\x18\x01 \x01(\x0b\x32\x16.radloop.v1.Predictionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bradloop/v1/prediction.proto\x12\nradloop.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17radloop/v1/common.proto\"\xc0\x01\n\x0c\x46indingScore\x12\x1e\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x10.radloop.v1.Code\x12\x18\n\x0bprobability\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07members\x18\x03 \x03(\x01\x12\x11\n\tconformal\x18\x04 \x03(\t\x12\x10\n\x08positive\x18\x05 \x01(\x08\x12\x1c\n\x0foperating_point\x18\x06 \x01(\x01H\x01\x88\x01\x01\x42\x0e\n\x0c_probabilityB\x12\n\x10_operating_point\"p\n\x0cImageQuality\x12\x11\n\x04mean\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\x08\x63ontrast\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07\x61t_ends\x18\x03 \x01(\x01H\x02\x88\x01\x01\x42\x07\n\x05_meanB\x0b\n\t_contrastB\n\n\x08_at_ends\"\xb1\x04\n\nPrediction\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05stage\x18\x03 \x01(\t\x12\x15\n\x08revision\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12*\n\x08\x66indings\x18\x05 \x03(\x0b\x32\x18.radloop.v1.FindingScore\x12\x16\n\tood_score\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12\x1b\n\x13out_of_distribution\x18\x07 \x01(\x08\x12\x18\n\x10sop_instance_uid\x18\x08 \x01(\t\x12\x12\n\x05\x66rame\x18\t \x01(\x05H\x03\x88\x01\x01\x12\x11\n\x04rows\x18\n \x01(\x05H\x04\x88\x01\x01\x12\x14\n\x07\x63olumns\x18\x0b \x01(\x05H\x05\x88\x01\x01\x12#\n\tembedding\x18\x0c \x01(\x0b\x32\x10.radloop.v1.Blob\x12\"\n\x08\x65vidence\x18\r \x01(\x0b\x32\x10.radloop.v1.Blob\x12\x13\n\x0bpatient_key\x18\x0e \x01(\t\x12+\n\x07read_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\tood_ratio\x18\x10 \x01(\x01H\x06\x88\x01\x01\x12)\n\x07quality\x18\x11 \x01(\x0b\x32\x18.radloop.v1.ImageQualityB\n\n\x08_versionB\x0b\n\t_revisionB\x0c\n\n_ood_scoreB\x08\n\x06_frameB\x07\n\x05_rowsB\n\n\x08_columnsB\x0c\n\n_ood_ratio\"<\n\x0ePredictionMade\x12*\n\nprediction\x18\x01 \x01(\x0b\x32\x16.radloop.v1.Prediction\"\x88\x01\n\x10PredictionFailed\x12\x15\n\x08revision\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07refused\x18\x03 \x01(\x08\x12\r\n\x05model\x18\x04 \x01(\t\x12\x14\n\x07version\x18\x05 \x01(\x05H\x01\x88\x01\x01\x42\x0b\n\t_revisionB\n\n\x08_version\"O\n\x10PredictionPooled\x12*\n\nprediction\x18\x01 \x01(\x0b\x32\x16.radloop.v1.Prediction\x12\x0f\n\x07purpose\x18\x02 \x01(\t\"@\n\x12PredictionShadowed\x12*\n\nprediction\x18\x01 \x01(\x0b\x32\x16.radloop.v1.Predictionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,14 +35,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FINDINGSCORE']._serialized_start=102
   _globals['_FINDINGSCORE']._serialized_end=294
-  _globals['_PREDICTION']._serialized_start=297
-  _globals['_PREDICTION']._serialized_end=777
-  _globals['_PREDICTIONMADE']._serialized_start=779
-  _globals['_PREDICTIONMADE']._serialized_end=839
-  _globals['_PREDICTIONFAILED']._serialized_start=842
-  _globals['_PREDICTIONFAILED']._serialized_end=978
-  _globals['_PREDICTIONPOOLED']._serialized_start=980
-  _globals['_PREDICTIONPOOLED']._serialized_end=1059
-  _globals['_PREDICTIONSHADOWED']._serialized_start=1061
-  _globals['_PREDICTIONSHADOWED']._serialized_end=1125
+  _globals['_IMAGEQUALITY']._serialized_start=296
+  _globals['_IMAGEQUALITY']._serialized_end=408
+  _globals['_PREDICTION']._serialized_start=411
+  _globals['_PREDICTION']._serialized_end=972
+  _globals['_PREDICTIONMADE']._serialized_start=974
+  _globals['_PREDICTIONMADE']._serialized_end=1034
+  _globals['_PREDICTIONFAILED']._serialized_start=1037
+  _globals['_PREDICTIONFAILED']._serialized_end=1173
+  _globals['_PREDICTIONPOOLED']._serialized_start=1175
+  _globals['_PREDICTIONPOOLED']._serialized_end=1254
+  _globals['_PREDICTIONSHADOWED']._serialized_start=1256
+  _globals['_PREDICTIONSHADOWED']._serialized_end=1320
 # @@protoc_insertion_point(module_scope)

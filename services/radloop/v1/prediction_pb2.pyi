@@ -26,8 +26,18 @@ class FindingScore(_message.Message):
     operating_point: float
     def __init__(self, code: _Optional[_Union[_common_pb2.Code, _Mapping]] = ..., probability: _Optional[float] = ..., members: _Optional[_Iterable[float]] = ..., conformal: _Optional[_Iterable[str]] = ..., positive: _Optional[bool] = ..., operating_point: _Optional[float] = ...) -> None: ...
 
+class ImageQuality(_message.Message):
+    __slots__ = ("mean", "contrast", "at_ends")
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    CONTRAST_FIELD_NUMBER: _ClassVar[int]
+    AT_ENDS_FIELD_NUMBER: _ClassVar[int]
+    mean: float
+    contrast: float
+    at_ends: float
+    def __init__(self, mean: _Optional[float] = ..., contrast: _Optional[float] = ..., at_ends: _Optional[float] = ...) -> None: ...
+
 class Prediction(_message.Message):
-    __slots__ = ("model", "version", "stage", "revision", "findings", "ood_score", "out_of_distribution", "sop_instance_uid", "frame", "rows", "columns", "embedding", "evidence", "patient_key", "read_at")
+    __slots__ = ("model", "version", "stage", "revision", "findings", "ood_score", "out_of_distribution", "sop_instance_uid", "frame", "rows", "columns", "embedding", "evidence", "patient_key", "read_at", "ood_ratio", "quality")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     STAGE_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +53,8 @@ class Prediction(_message.Message):
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     PATIENT_KEY_FIELD_NUMBER: _ClassVar[int]
     READ_AT_FIELD_NUMBER: _ClassVar[int]
+    OOD_RATIO_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     stage: str
@@ -58,7 +70,9 @@ class Prediction(_message.Message):
     evidence: _common_pb2.Blob
     patient_key: str
     read_at: _timestamp_pb2.Timestamp
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., stage: _Optional[str] = ..., revision: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[FindingScore, _Mapping]]] = ..., ood_score: _Optional[float] = ..., out_of_distribution: _Optional[bool] = ..., sop_instance_uid: _Optional[str] = ..., frame: _Optional[int] = ..., rows: _Optional[int] = ..., columns: _Optional[int] = ..., embedding: _Optional[_Union[_common_pb2.Blob, _Mapping]] = ..., evidence: _Optional[_Union[_common_pb2.Blob, _Mapping]] = ..., patient_key: _Optional[str] = ..., read_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    ood_ratio: float
+    quality: ImageQuality
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., stage: _Optional[str] = ..., revision: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[FindingScore, _Mapping]]] = ..., ood_score: _Optional[float] = ..., out_of_distribution: _Optional[bool] = ..., sop_instance_uid: _Optional[str] = ..., frame: _Optional[int] = ..., rows: _Optional[int] = ..., columns: _Optional[int] = ..., embedding: _Optional[_Union[_common_pb2.Blob, _Mapping]] = ..., evidence: _Optional[_Union[_common_pb2.Blob, _Mapping]] = ..., patient_key: _Optional[str] = ..., read_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ood_ratio: _Optional[float] = ..., quality: _Optional[_Union[ImageQuality, _Mapping]] = ...) -> None: ...
 
 class PredictionMade(_message.Message):
     __slots__ = ("prediction",)

@@ -188,3 +188,103 @@ class RollbackResponse(_message.Message):
     version: int
     reason: str
     def __init__(self, version: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class GetDriftRequest(_message.Message):
+    __slots__ = ("model",)
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    def __init__(self, model: _Optional[str] = ...) -> None: ...
+
+class BeforeAndNow(_message.Message):
+    __slots__ = ("before", "now")
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
+    before: float
+    now: float
+    def __init__(self, before: _Optional[float] = ..., now: _Optional[float] = ...) -> None: ...
+
+class FindingDrift(_message.Message):
+    __slots__ = ("finding", "probability", "positive", "psi", "psi_limit")
+    FINDING_FIELD_NUMBER: _ClassVar[int]
+    PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    POSITIVE_FIELD_NUMBER: _ClassVar[int]
+    PSI_FIELD_NUMBER: _ClassVar[int]
+    PSI_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    finding: str
+    probability: BeforeAndNow
+    positive: BeforeAndNow
+    psi: float
+    psi_limit: float
+    def __init__(self, finding: _Optional[str] = ..., probability: _Optional[_Union[BeforeAndNow, _Mapping]] = ..., positive: _Optional[_Union[BeforeAndNow, _Mapping]] = ..., psi: _Optional[float] = ..., psi_limit: _Optional[float] = ...) -> None: ...
+
+class EmbeddingDrift(_message.Message):
+    __slots__ = ("reference", "known", "median_ratio", "median_ratio_limit", "mean_distance", "mean_distance_expected", "mean_deviations", "mean_shift")
+    REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_RATIO_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_RATIO_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    MEAN_DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_DISTANCE_EXPECTED_FIELD_NUMBER: _ClassVar[int]
+    MEAN_DEVIATIONS_FIELD_NUMBER: _ClassVar[int]
+    MEAN_SHIFT_FIELD_NUMBER: _ClassVar[int]
+    reference: str
+    known: int
+    median_ratio: float
+    median_ratio_limit: float
+    mean_distance: float
+    mean_distance_expected: float
+    mean_deviations: float
+    mean_shift: float
+    def __init__(self, reference: _Optional[str] = ..., known: _Optional[int] = ..., median_ratio: _Optional[float] = ..., median_ratio_limit: _Optional[float] = ..., mean_distance: _Optional[float] = ..., mean_distance_expected: _Optional[float] = ..., mean_deviations: _Optional[float] = ..., mean_shift: _Optional[float] = ...) -> None: ...
+
+class QualityDrift(_message.Message):
+    __slots__ = ("measure", "median", "lower_quartile", "upper_quartile")
+    MEASURE_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_FIELD_NUMBER: _ClassVar[int]
+    LOWER_QUARTILE_FIELD_NUMBER: _ClassVar[int]
+    UPPER_QUARTILE_FIELD_NUMBER: _ClassVar[int]
+    measure: str
+    median: BeforeAndNow
+    lower_quartile: float
+    upper_quartile: float
+    def __init__(self, measure: _Optional[str] = ..., median: _Optional[_Union[BeforeAndNow, _Mapping]] = ..., lower_quartile: _Optional[float] = ..., upper_quartile: _Optional[float] = ...) -> None: ...
+
+class DriftVerdict(_message.Message):
+    __slots__ = ("moved", "sentence")
+    MOVED_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    moved: bool
+    sentence: str
+    def __init__(self, moved: _Optional[bool] = ..., sentence: _Optional[str] = ...) -> None: ...
+
+class VersionDrift(_message.Message):
+    __slots__ = ("model", "version", "stage", "cases", "window", "findings", "out_of_distribution", "ood_ratio", "embedding", "quality", "verdicts")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    CASES_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    OUT_OF_DISTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    OOD_RATIO_FIELD_NUMBER: _ClassVar[int]
+    EMBEDDING_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    VERDICTS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    stage: str
+    cases: int
+    window: int
+    findings: _containers.RepeatedCompositeFieldContainer[FindingDrift]
+    out_of_distribution: BeforeAndNow
+    ood_ratio: BeforeAndNow
+    embedding: EmbeddingDrift
+    quality: _containers.RepeatedCompositeFieldContainer[QualityDrift]
+    verdicts: _containers.RepeatedCompositeFieldContainer[DriftVerdict]
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., stage: _Optional[str] = ..., cases: _Optional[int] = ..., window: _Optional[int] = ..., findings: _Optional[_Iterable[_Union[FindingDrift, _Mapping]]] = ..., out_of_distribution: _Optional[_Union[BeforeAndNow, _Mapping]] = ..., ood_ratio: _Optional[_Union[BeforeAndNow, _Mapping]] = ..., embedding: _Optional[_Union[EmbeddingDrift, _Mapping]] = ..., quality: _Optional[_Iterable[_Union[QualityDrift, _Mapping]]] = ..., verdicts: _Optional[_Iterable[_Union[DriftVerdict, _Mapping]]] = ...) -> None: ...
+
+class GetDriftResponse(_message.Message):
+    __slots__ = ("versions",)
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    versions: _containers.RepeatedCompositeFieldContainer[VersionDrift]
+    def __init__(self, versions: _Optional[_Iterable[_Union[VersionDrift, _Mapping]]] = ...) -> None: ...

@@ -60,6 +60,11 @@ class RetrainingServiceStub:
                 request_serializer=radloop_dot_v1_dot_retraining__service__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=radloop_dot_v1_dot_retraining__service__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.GetDrift = channel.unary_unary(
+                '/radloop.v1.RetrainingService/GetDrift',
+                request_serializer=radloop_dot_v1_dot_retraining__service__pb2.GetDriftRequest.SerializeToString,
+                response_deserializer=radloop_dot_v1_dot_retraining__service__pb2.GetDriftResponse.FromString,
+                _registered_method=True)
         self.AddModel = channel.unary_unary(
                 '/radloop.v1.RetrainingService/AddModel',
                 request_serializer=radloop_dot_v1_dot_retraining__service__pb2.AddModelRequest.SerializeToString,
@@ -116,6 +121,13 @@ class RetrainingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDrift(self, request, context):
+        """Whether each version still reads what it was made on, and answers as it did: figures and sentences. It changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AddModel(self, request, context):
         """Registers a package made elsewhere, in shadow.
         """
@@ -164,6 +176,11 @@ def add_RetrainingServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=radloop_dot_v1_dot_retraining__service__pb2.ListModelsRequest.FromString,
                     response_serializer=radloop_dot_v1_dot_retraining__service__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'GetDrift': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDrift,
+                    request_deserializer=radloop_dot_v1_dot_retraining__service__pb2.GetDriftRequest.FromString,
+                    response_serializer=radloop_dot_v1_dot_retraining__service__pb2.GetDriftResponse.SerializeToString,
             ),
             'AddModel': grpc.unary_unary_rpc_method_handler(
                     servicer.AddModel,
@@ -317,6 +334,33 @@ class RetrainingService:
             '/radloop.v1.RetrainingService/ListModels',
             radloop_dot_v1_dot_retraining__service__pb2.ListModelsRequest.SerializeToString,
             radloop_dot_v1_dot_retraining__service__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDrift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/radloop.v1.RetrainingService/GetDrift',
+            radloop_dot_v1_dot_retraining__service__pb2.GetDriftRequest.SerializeToString,
+            radloop_dot_v1_dot_retraining__service__pb2.GetDriftResponse.FromString,
             options,
             channel_credentials,
             insecure,

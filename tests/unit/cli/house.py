@@ -48,6 +48,26 @@ def quarantined(item: str, seconds: float = 0) -> admin.QuarantinedItem:
                                  attempts=1, at=after(seconds), state="waiting", payload=b"MSH|bad", payload_bytes=7)
 
 
+def drifted() -> retraining.VersionDrift:
+    """Build a judgement in which the probabilities moved."""
+    pair = retraining.BeforeAndNow
+    return retraining.VersionDrift(
+        model="chest", version=2, stage="production", cases=1200, window=200,
+        findings=[retraining.FindingDrift(
+            finding="233604007", probability=pair(before=0.22, now=0.41), positive=pair(before=0.2, now=0.45), psi=0.31, psi_limit=0.25)],
+        out_of_distribution=pair(before=0.01, now=0.02), ood_ratio=pair(before=0.65, now=0.7),
+        embedding=retraining.EmbeddingDrift(
+            reference="its training snapshot", known=40, median_ratio=1.04, median_ratio_limit=1.2, mean_distance=9.0,
+            mean_distance_expected=8.0, mean_deviations=1.0, mean_shift=0.05),
+        quality=[retraining.QualityDrift(
+            measure="mean grey", median=pair(before=0.45, now=0.46), lower_quartile=0.42, upper_quartile=0.49)],
+        verdicts=[
+            retraining.DriftVerdict(moved=True, sentence="Pneumonia: probabilities moved: PSI .31 over .25"),
+            retraining.DriftVerdict(moved=False, sentence="out of distribution: 2% of the latest 200"),
+        ],
+    )
+
+
 class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServicer, retraining_rpc.RetrainingServiceServicer,
             triage_rpc.TriageServiceServicer):
     """All rooms behind one door; each test furnishes what it asks for."""
@@ -64,6 +84,7 @@ class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServic
         self.accessions = {"ACC1001"}
         self.versions = [retraining.ModelVersion(
             model="chest", version=2, stage="production", since=after(0), labels=100, gate_passed=True, evidence=["AUC not worse"])]
+        self.drifts = [drifted()]
         self.discarded: list[str] = []
         self.datasets: list[tuple[bytes, str]] = []
         self.packages: list[bytes] = []
@@ -122,6 +143,9 @@ class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServic
 
     def ListModels(self, request, context):
         return retraining.ListModelsResponse(models=self.versions)
+
+    def GetDrift(self, request, context):
+        return retraining.GetDriftResponse(versions=self.drifts if request.model == "chest" else [])
 
     def StartCycle(self, request, context):
         return retraining.StartCycleResponse(cycle_id="c1", reason=self.gate)

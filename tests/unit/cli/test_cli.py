@@ -282,6 +282,40 @@ def test_backfill_hands_over_what_is_dicom_and_says_what_was_refused(
     assert "two.dcm: ingestion refused: no pixel data" in capsys.readouterr().err
 
 
+def test_drift_is_a_table_and_a_sentence_a_line(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Figures of each version, then what they mean; what moved is marked, and it is no failure of the command."""
+    assert main(["models", "drift"]) == 0
+    told = capsys.readouterr().out
+    [row] = [line.split("  ") for line in told.splitlines() if line.startswith("2 ")]
+    assert [cell.strip() for cell in row if cell.strip()] == [
+        "2", "production", "1200", "233604007", "0.22 → 0.41", "20% → 45%", "0.31", "1% → 2%", "1.04 times", "0.05"]
+    assert "\n  ! Pneumonia: probabilities moved: PSI .31 over .25\n" in told
+    assert "\n    out of distribution: 2% of the latest 200\n" in told
+
+
+def test_drift_for_programs_is_one_object_a_version(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every figure that was said, under the names of the contract."""
+    assert main(["models", "drift", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["version"], told["window"], told["findings"][0]["psi"]) == (2, 200, 0.31)
+    assert told["embedding"]["mean_distance_expected"] == 8.0
+    assert told["quality"][0]["median"] == {"before": 0.45, "now": 0.46}
+    assert told["verdicts"][0] == {"moved": True, "sentence": "Pneumonia: probabilities moved: PSI .31 over .25"}
+
+
+def test_drift_of_too_few_cases_or_of_nobody_is_said(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A version that read little has no figures, and a model without versions none either."""
+    few = retraining.DriftVerdict(moved=False, sentence="too few cases to judge: 63 live ones read, 100 are needed")
+    house.drifts = [retraining.VersionDrift(model="chest", version=3, stage="shadow", cases=63, window=0, verdicts=[few])]
+    assert main(["models", "drift"]) == 0
+    told = capsys.readouterr().out
+    assert "too few cases to judge: 63" in told
+    assert main(["models", "drift", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["embedding"] is None
+    assert main(["models", "drift", "--model", "knee"]) == 0
+    assert "no version of knee reads" in capsys.readouterr().out
+
+
 def test_models_are_listed_promoted_and_rolled_back(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """What retraining answers is shown; what it refuses is a sentence and exit status 1."""
     assert main(["models", "list"]) == 0

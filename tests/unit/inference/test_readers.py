@@ -9,7 +9,7 @@ from tests.unit.inference.doubles import Queue, taken
 from radloop.inference.adapters.postgres import LEASE_S
 from radloop.inference.adapters.readers import Readers
 from radloop.inference.domain.case import CLASSES, URGENT
-from radloop.inference.handlers import AbandonReading, ReadStudy
+from radloop.inference.domain.reading import AbandonReading, ReadStudy
 from radloop.kit.clock import ManualClock, SystemClock
 from radloop.kit.errors import Transient
 from radloop.kit.flow import Outcome

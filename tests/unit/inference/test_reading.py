@@ -17,9 +17,8 @@ from radloop.events.study import StudyBackfilled
 from radloop.inference.domain.answer import Home, Outputs, answer
 from radloop.inference.domain.case import CLASSES, Case, Pinned
 from radloop.inference.domain.model import Model, lot
-from radloop.inference.handlers import (
-    AbandonReading, Lens, Seen, abandon, join, look, record_reading, sign, take_earlier, take_order, take_release, take_study,
-)
+from radloop.inference.domain.reading import AbandonReading, Seen
+from radloop.inference.handlers import Lens, abandon, join, look, record_reading, sign, take_earlier, take_order, take_release, take_study
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Record, Reject, Skip
 from radloop.standards import evidence

@@ -1,16 +1,22 @@
 """What retraining decides, input by input."""
 
+import json
+import random
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from examples.retraining import START, answered, asked, ended, label
-from examples.shared import CASE, SITE, at, ordered, pooled, predicted
+from examples.shared import CASE, SITE, at, envelope, ordered, pooled, predicted, prediction
 
+from radloop.events.common import Blob
 from radloop.events.model import ModelReleased, ModelTrained
+from radloop.events.prediction import ImageQuality, PredictionShadowed
+from radloop.kit import codec
 from radloop.kit.flow import Decision, Due, Record, Skip
 from radloop.retraining.adapters.plan import load_plan
 from radloop.retraining.domain.book import Book, Version
-from radloop.retraining.domain.case import CaseFile
+from radloop.retraining.domain.case import MOST_SAID, POOLED, CaseFile
 from radloop.retraining.domain.commands import AddModel, Moved, Promote, Rollback, StartCycle, Started
 from radloop.retraining.domain.record import signer
 from radloop.retraining.handlers import (
@@ -100,9 +106,62 @@ def test_a_cancelled_order_teaches_nothing() -> None:
     assert case(predicted(), label(), cancelled, ordered("again", 6, "new", 3)).teaches == 1
 
 
-def test_another_models_reading_is_left_alone() -> None:
-    """Embeddings of different backbones are not comparable."""
-    assert isinstance(take_prediction(predicted(model="segmenter"), None, PLAN), Skip)
+def test_another_models_reading_teaches_nothing() -> None:
+    """Embeddings of different backbones are not comparable; what it said is kept all the same, to be judged as its own."""
+    after = case(predicted(), label(), predicted(model="knee", revision=2, embedding=Blob("d" * 64, 5120)))
+    assert (after.embedding, after.teaches) == ("b" * 64, 1)
+    assert [(one.model, one.version) for one in after.said] == [("chest", 2), ("knee", 2)]
+
+
+def test_what_each_version_said_is_kept_with_the_case() -> None:
+    """Probabilities, distance and quality, once a version: nothing that drift would have to ask the image for."""
+    quality = ImageQuality(mean=0.4, contrast=0.2, at_ends=0.1)
+    after = case(predicted(ood_ratio=0.7, quality=quality), shadowed_by(3, 0.2))
+    assert [(one.version, one.stage, one.findings[0].probability, one.findings[0].positive) for one in after.said] == [
+        (2, "production", 0.93, True), (3, "shadow", 0.2, False)]
+    assert (after.said[0].ood_ratio, after.said[0].quality) == (0.7, quality)
+    assert (after.said[1].ood_ratio, after.said[1].quality) == (None, None)
+
+
+def shadowed_by(version: int, probability: float = 0.6, **changes: Any) -> PredictionShadowed:
+    """Build what a shadow version said."""
+    said = prediction(probability, version=version, stage="shadow", **changes)
+    return PredictionShadowed(**envelope(f"shadowed-{version}-{probability}", 67), prediction=said)
+
+
+def test_what_versions_said_is_the_same_in_any_order() -> None:
+    """The newest revision of each version holds, live over earlier, and of two alike the content decides."""
+    history = [
+        predicted(0.9), predicted(0.8, revision=2), predicted(0.7, revision=2), pooled(), shadowed_by(3, 0.2), shadowed_by(3, 0.3),
+        shadowed_by(4, ood_ratio=0.5), shadowed_by(4), predicted(model="knee"),
+    ]
+    end = case(*history)
+    assert [(one.model, one.version, one.revision, one.stage) for one in end.said] == [
+        ("chest", 2, 2, "production"), ("chest", 3, 1, "shadow"), ("chest", 4, 1, "shadow"), ("knee", 2, 1, "production")]
+    for seed in range(50):
+        shuffled = list(history)
+        random.Random(seed).shuffle(shuffled)
+        assert case(*shuffled).said == end.said
+
+
+def test_an_earlier_study_is_marked_as_such() -> None:
+    """It was taken years ago: whoever judges today's traffic leaves it out."""
+    assert [one.stage for one in case(pooled()).said] == [POOLED]
+
+
+def test_a_case_that_many_versions_read_keeps_the_newest() -> None:
+    """A row does not grow for as long as a site trains, whatever comes back late."""
+    versions = list(range(1, 31))
+    for seed in range(10):
+        random.Random(seed).shuffle(versions)
+        kept_versions = [one.version for one in case(*(shadowed_by(number) for number in versions)).said]
+        assert kept_versions == list(range(31 - MOST_SAID, 31))
+
+
+def test_a_row_of_before_has_nothing_said() -> None:
+    """What was kept before the upgrade reads as it was, and is told more by the next reading."""
+    before = {name: value for name, value in json.loads(codec.encode(case(predicted(), label()))).items() if name != "said"}
+    assert codec.decode(CaseFile, json.dumps(before)).said == ()
 
 
 def test_a_round_of_answers_is_learned_from_as_a_whole() -> None:

@@ -101,6 +101,22 @@ class StoredDesk:
             ).fetchone()
         return Taken(*row) if row is not None else None
 
+    def take_beside(self, taken: Taken, most: int, held: Collection[str] = ()) -> tuple[Taken, ...]:
+        """Lease up to so many more of the same rank, those that arrived first, to be read together with one that was taken.
+
+        Only what nobody has begun before: a reading that ended its process once is read alone, or it would take others with it.
+        """
+        with self._store.connection() as connection:
+            rows = connection.execute(
+                "update reading set leased_until = now() + make_interval(secs => %s), takes = takes + 1"
+                " where reading_id in (select reading_id from reading where ended_at is null and rank = %s and takes = 0"
+                " and (not_before is null or not_before <= now()) and (leased_until is null or leased_until < now())"
+                " and reading_id <> all(%s) order by rank, arrived_at, reading_id limit %s for update skip locked)"
+                " returning reading_id, case_id, site, role, revision, rank, trace, takes, delays",
+                (LEASE_S, taken.rank, list(held), most),
+            ).fetchall()
+        return tuple(Taken(*row) for row in rows)
+
     def renew(self, reading_ids: Collection[str]) -> None:
         """Lease these for as long again: their readers are still at it."""
         with self._store.connection() as connection:
@@ -131,6 +147,14 @@ class StoredDesk:
             connection.execute(
                 "update reading set leased_until = null, ended_at = now(), outcome = %s where reading_id = %s",
                 (outcome, taken.reading_id),
+            )
+
+    def end_all(self, ended: Collection[tuple[Taken, str]]) -> None:
+        """End readings for good, each with its outcome."""
+        with self._store.connection() as connection, connection.cursor() as cursor:
+            cursor.executemany(
+                "update reading set leased_until = null, ended_at = now(), outcome = %s where reading_id = %s",
+                [(outcome, taken.reading_id) for taken, outcome in ended],
             )
 
     def find(self, image_sha256: str, frame: int, encoder_sha256: str) -> str:

@@ -5,16 +5,20 @@ being read, and a moment longer, nothing that can wait is begun: the processor i
 comes up, a STAT may lie behind thousands of others that it has not heard of yet: until it has, only STATs are read. A reading
 that ends its process is counted by its takes; one that fails in a way nobody foresaw is tried five times by the runner. Either
 way the study says in the end that it was not read.
+
+Where many wait, a reader reads as many of them together as half a second is enough for: they share a batch of the model's and a
+transaction. A STAT is read alone, and so is what was begun before and not ended: it may be what ends its process.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
+from radloop.inference.adapters.measuring import measure
 from radloop.inference.adapters.postgres import LEASE_S, Taken
 from radloop.inference.domain.case import CLASSES, STAT, URGENT
-from radloop.inference.handlers import SYSTEM, AbandonReading, ReadStudy
+from radloop.inference.domain.reading import SYSTEM, AbandonReading, ReadStudy
 from radloop.kit import telemetry
 from radloop.kit.clock import Clock
 from radloop.kit.errors import Transient
@@ -31,6 +35,8 @@ _CATCH_UP_S = 60.0
 """So long a room that has come up reads only STATs, where it cannot hear what else waits."""
 _LONGEST_S = 120.0
 """A reader that is at one reading for longer is stuck: its lease is renewed no more. Another process tries; this one gives it up."""
+_TOGETHER_S = 0.5
+_PACE_LEARNED = 0.2
 _MOMENT_S = 0.5
 """After an urgent reading its case is placed, published and listed, by rooms that may be on this very machine."""
 
@@ -46,8 +52,16 @@ class Queue(Protocol):
         """Lease these for as long again."""
         ...
 
+    def take_beside(self, taken: Taken, most: int, held: Collection[str]) -> tuple[Taken, ...]:
+        """Lease up to so many more of the same rank that nobody has begun before."""
+        ...
+
     def give_back(self, taken: Taken, after_seconds: float) -> None:
         """Put one back for a while."""
+        ...
+
+    def end_all(self, ended: Collection[tuple[Taken, str]]) -> None:
+        """End some for good, each with its outcome."""
         ...
 
     def end(self, taken: Taken, outcome: str) -> None:
@@ -55,15 +69,23 @@ class Queue(Protocol):
         ...
 
 
+Together = Callable[[Sequence[tuple[ReadStudy, str]]], dict[str, Outcome]]
+"""Studies with their traceparents to outcomes by the commands' ids: of all, or of none where they are to be read alone."""
+
+
 class Readers:
     """A bounded pool; `wake` after each commit, so that a reading wanted now is taken now."""
 
     def __init__(
         self, queue: Queue, submit: Callable[[Command], Outcome], clock: Clock, others: int,
-        caught_up: Callable[[], bool] = lambda: True,
+        caught_up: Callable[[], bool] = lambda: True, together: Together = lambda _: {}, most: int = 1,
     ) -> None:
-        """`caught_up` says whether the room knows of everything that waits: until then only STATs are read."""
+        """`caught_up` says whether the room knows of everything that waits: until then only STATs are read.
+
+        At `most` so many studies are read `together`.
+        """
         self._queue, self._submit, self._clock, self._caught_up = queue, submit, clock, caught_up
+        self._together, self._most, self._pace = together, most, _TOGETHER_S
         self._known_by = clock.monotonic() + _CATCH_UP_S
         self._taking = threading.Lock()
         self._held: dict[str, float] = {}
@@ -96,26 +118,44 @@ class Readers:
         with self._taking:  # all are woken at once: nobody may begin what can wait before it is known what cannot
             known = self._caught_up() or self._clock.monotonic() > self._known_by
             hold = _IDLE_S if self._urgent or not known else self._calm_at - self._clock.monotonic()
-            taken = self._queue.take(below if hold <= 0 else URGENT if known else STAT, self._being_read())
-            hangs = taken is not None and taken.reading_id in self._held
-            if taken is not None and not hangs:
-                self._held[taken.reading_id] = self._clock.monotonic()
-            urgent = taken is not None and taken.rank < URGENT
-            if taken is not None and urgent:
-                self._urgent.add(taken.reading_id)
-        if taken is None:
+            taken = self._taken(below if hold <= 0 else URGENT if known else STAT)
+            hangs = bool(taken) and taken[0].reading_id in self._held
+            ids = [one.reading_id for one in taken]
+            if not hangs:
+                self._held |= dict.fromkeys(ids, self._clock.monotonic())
+            urgent = bool(taken) and taken[0].rank < URGENT
+            if urgent:
+                self._urgent.update(ids)
+        if not taken:
             return min(_IDLE_S, hold) if hold > 0 else _IDLE_S
         try:
             return self._see_through(taken, hangs=hangs)
         finally:
             with self._taking:
                 if not hangs:
-                    self._held.pop(taken.reading_id, None)
+                    for reading in ids:
+                        self._held.pop(reading, None)
                 if urgent:
-                    self._urgent.discard(taken.reading_id)  # also of a reader that hangs: nobody waits for it any more
+                    self._urgent.difference_update(ids)  # also of a reader that hangs: nobody waits for it any more
                     self._calm_at = self._clock.monotonic() + _MOMENT_S
             if urgent:
                 self.wake()
+
+    def _taken(self, below: int) -> list[Taken]:
+        """Take the most urgent reading of a rank below this, and as many of its rank as may be read together with it."""
+        first = self._queue.take(below, self._being_read())
+        if first is None:
+            return []
+        most = min(self._most, int(_TOGETHER_S / self._pace))
+        if first.rank < STAT or first.takes > 1 or most < 2:
+            return [first]
+        taken = {first.case_id: first}
+        for one in self._queue.take_beside(first, most - 1, self._being_read()):
+            if one.case_id in taken:  # one transaction settles a case once
+                self._queue.give_back(one, 0.0)
+            else:
+                taken[one.case_id] = one
+        return list(taken.values())
 
     def _renew(self) -> float:
         """Keep what is being read from being taken by others, who take it soon after this process died."""
@@ -129,22 +169,52 @@ class Readers:
         begun = self._clock.monotonic() - _LONGEST_S
         return [reading for reading, since in self._held.items() if since > begun]
 
-    def _see_through(self, taken: Taken, *, hangs: bool) -> float:
-        """Read, and end the reading or put it back; return at once for the next."""
+    def _see_through(self, taken: Sequence[Taken], *, hangs: bool) -> float:
+        """Read, and end the readings or put them back; return at once for the next."""
         started = self._clock.monotonic()
+        if len(taken) == 1 or not self._seen_together(taken):
+            for place, one in enumerate(taken):
+                try:
+                    self._seen_alone(one, hangs=hangs)
+                except Transient as away:
+                    for other in taken[place + 1:]:
+                        self._queue.give_back(other, away.after or 0.0)
+                    raise
+        took = (self._clock.monotonic() - started) / len(taken)
+        self._pace += _PACE_LEARNED * (took - self._pace)
+        for one in taken:
+            telemetry.observe("radloop_reading_seconds", took, reading_class=CLASSES[one.rank])
+        return 0.0
+
+    def _seen_together(self, taken: Sequence[Taken]) -> bool:
+        """Read several studies together, and end their readings; say whether it could be done."""
+        with telemetry.span("readings", taken[0].trace, reading_class=CLASSES[taken[0].rank], readings=len(taken)):
+            outcomes = self._together([(self._command(one), one.trace) for one in taken])
+        if len(outcomes) < len(taken):
+            return False
+        for outcome in outcomes.values():
+            measure(outcome)
+        self._queue.end_all([(one, outcomes[one.reading_id].kind) for one in taken])
+        return True
+
+    def _seen_alone(self, taken: Taken, *, hangs: bool) -> None:
         with telemetry.span("reading", taken.trace, role=taken.role, reading_class=CLASSES[taken.rank]):
             try:
                 outcome = self._read(taken, hangs=hangs)
             except Parked:
                 self._queue.give_back(taken, back_off(taken.delays))
-                return 0.0
+                return
             except Transient as away:
                 wait = away.after if away.after is not None else min(back_off(taken.delays), _LONGEST_DELAY_S)
                 self._queue.give_back(taken, wait)
                 raise Transient(away.reason, after=wait) from away
             self._queue.end(taken, outcome)
-        telemetry.observe("radloop_reading_seconds", self._clock.monotonic() - started, reading_class=CLASSES[taken.rank])
-        return 0.0
+
+    def _command(self, taken: Taken) -> ReadStudy:
+        return ReadStudy(
+            id=taken.reading_id, subject=taken.case_id, site=taken.site, at=self._clock.now(), actor=SYSTEM, role=taken.role,
+            revision=taken.revision,
+        )
 
     def _read(self, taken: Taken, *, hangs: bool) -> str:
         """Return how the reading ended."""
@@ -152,10 +222,8 @@ class Readers:
             return self._abandon(taken, f"a reader was at it for more than {_LONGEST_S:.0f} s")
         if taken.takes > _TAKES:
             return self._abandon(taken, "its process died while reading it, again and again")
-        outcome = self._submit(ReadStudy(
-            id=taken.reading_id, subject=taken.case_id, site=taken.site, at=self._clock.now(), actor=SYSTEM, role=taken.role,
-            revision=taken.revision,
-        ))
+        outcome = self._submit(self._command(taken))
+        measure(outcome)
         if outcome.kind == "quarantined":
             return self._abandon(taken, f"it could not be read: {outcome.reason}")
         return outcome.kind

@@ -57,6 +57,8 @@ class Answer:
     findings: tuple[FindingScore, ...]
     image: int
     ood_score: float
+    ood_ratio: float
+    """The score over the threshold: versions can be compared by it."""
     out_of_distribution: bool
 
 
@@ -83,7 +85,8 @@ def answer(outputs: Outputs, package: Package, home: Home) -> Answer:
         raise Permanent("a distance is not finite")
     return Answer(
         findings=best, image=max(range(count), key=lambda at: max(one.probability for one in per_image[at])),
-        ood_score=float(distances.max()), out_of_distribution=bool(distances.max() > home.threshold),
+        ood_score=float(distances.max()), ood_ratio=float(distances.max() / home.threshold),
+        out_of_distribution=bool(distances.max() > home.threshold),
     )
 
 

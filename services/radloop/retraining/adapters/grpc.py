@@ -13,10 +13,12 @@ from radloop.kit.flow import Outcome
 from radloop.kit.jobs import progress_of
 from radloop.kit.runner import Runner
 from radloop.retraining.adapters.confirmed import pairs
+from radloop.retraining.adapters.drift import drift_of
 from radloop.retraining.adapters.package import renumbered, unpack
 from radloop.retraining.adapters.postgres import StoredShelf
 from radloop.retraining.domain.book import RELEASING, TRAINING, Book, Version
 from radloop.retraining.domain.commands import Adapt, AddModel, Moved, Promote, Rollback, StartCycle, Started
+from radloop.retraining.domain.drift import Drift, Pair
 from radloop.standards.package import FILE, NAME
 from radloop.v1 import common_pb2
 from radloop.v1 import retraining_service_pb2 as pb
@@ -80,6 +82,12 @@ class RetrainingService(rpc.RetrainingServiceServicer):
         withdrawn = self._shelf.withdrawn().get(version.snapshot, 0)
         return pb.DescribeModelResponse(version=_described(book.model, version, withdrawn), package_yaml=text)
 
+    def GetDrift(self, request: pb.GetDriftRequest, context: grpc.ServicerContext) -> pb.GetDriftResponse:  # noqa: ARG002, N802 - gRPC's shape
+        """Judge whether each version still reads what it was made on."""
+        book = self._shelf.book(request.model or self._model)
+        drifts = drift_of(book, self._shelf, self._blobs) if book is not None else ()
+        return pb.GetDriftResponse(versions=[_drifted(one) for one in drifts])
+
     def ListModels(self, request: pb.ListModelsRequest, context: grpc.ServicerContext) -> pb.ListModelsResponse:  # noqa: ARG002, N802 - gRPC's shape
         """List the versions and their stages."""
         withdrawn = self._shelf.withdrawn()
@@ -132,6 +140,36 @@ def _described(model: str, version: Version, withdrawn: int) -> pb.ModelVersion:
         model=model, version=version.number, stage=version.stage, since=since, labels=version.labels,
         gate_passed=version.gate_passed, evidence=(*version.evidence, *told), change_record=version.change_record,
     )
+
+
+def _drifted(drift: Drift) -> pb.VersionDrift:
+    embedding = None
+    if drift.embedding is not None:
+        embedding = pb.EmbeddingDrift(
+            reference=drift.embedding.reference, known=drift.embedding.known, median_ratio=drift.embedding.ratio,
+            median_ratio_limit=drift.embedding.limit, mean_distance=drift.embedding.distance,
+            mean_distance_expected=drift.embedding.expected, mean_deviations=drift.embedding.deviations,
+            mean_shift=drift.embedding.shift,
+        )
+    return pb.VersionDrift(
+        model=drift.model, version=drift.version, stage=drift.stage, cases=drift.cases, window=drift.window,
+        findings=[
+            pb.FindingDrift(
+                finding=one.finding, probability=_pair(one.probability), positive=_pair(one.positive), psi=one.psi, psi_limit=one.limit,
+            )
+            for one in drift.findings
+        ],
+        out_of_distribution=_pair(drift.strangers), ood_ratio=_pair(drift.ood_ratio), embedding=embedding,
+        quality=[
+            pb.QualityDrift(measure=one.measure, median=_pair(one.median), lower_quartile=one.low, upper_quartile=one.high)
+            for one in drift.quality
+        ],
+        verdicts=[pb.DriftVerdict(moved=one.moved, sentence=one.sentence) for one in drift.verdicts],
+    )
+
+
+def _pair(pair: Pair | None) -> pb.BeforeAndNow | None:
+    return pb.BeforeAndNow(before=pair.before, now=pair.now) if pair is not None else None
 
 
 def _actor(said: common_pb2.Actor) -> Actor:

@@ -5,10 +5,11 @@ from typing import Any
 
 from psycopg.sql import SQL
 
+from radloop.kit.codec import adapter
 from radloop.kit.store import Store
 from radloop.kit.tables import Repository, Table
 from radloop.retraining.domain.book import Book
-from radloop.retraining.domain.case import CaseFile, SnapshotEntry
+from radloop.retraining.domain.case import POOLED, CaseFile, Said, SnapshotEntry
 
 CASES = Table(CaseFile, "case_file", "case_id")
 BOOKS = Table(Book, "book", "model")
@@ -51,6 +52,18 @@ class StoredShelf:
         """Return every case that has an embedding, in order of its id."""
         with self._store.connection() as connection, connection.cursor() as cursor:
             return CASES.select(cursor, SQL("where embedding <> '' order by case_id"))
+
+    def said(self, model: str, version: int, most: int) -> tuple[int, tuple[Said, ...]]:
+        """Return how many live cases a version read, and what it said of the first and of the latest, in order of reading."""
+        with self._store.connection() as connection:
+            rows = connection.execute(
+                "select total, one from (select one, row_number() over (order by (one ->> 'read_at')::timestamptz, case_id) as place,"
+                " count(*) over () as total from case_file, jsonb_array_elements(said) one"
+                " where one ->> 'model' = %s and (one ->> 'version')::integer = %s and one ->> 'stage' <> %s) reading"
+                " where place <= %s or place > total - %s order by place",
+                (model, version, POOLED, most, most),
+            ).fetchall()
+        return int(rows[0][0]) if rows else 0, tuple(adapter(Said).validate_python([row[1] for row in rows]))
 
     def counted(self) -> dict[str, int]:
         """Count labels by what they are for: `training` may train; the others by purpose, whether or not they have an embedding."""

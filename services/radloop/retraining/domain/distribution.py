@@ -29,7 +29,7 @@ class Distribution:
         return np.asarray(np.einsum("nd,nd->n", away @ self.precision, away))
 
 
-def _shape(values: Floats) -> tuple[Floats, Floats]:
+def shape(values: Floats) -> tuple[Floats, Floats]:
     """Return mean and precision with the covariance shrunk to a multiple of one (oracle approximating, Chen et al. 2010)."""
     count, width = values.shape
     mean = values.mean(axis=0)
@@ -53,13 +53,13 @@ def fit_distribution(known: Singles | Floats, quantile: float, held_out: Singles
     if len(values) < _FEWEST:
         msg = f"a distribution needs at least {_FEWEST} embeddings"
         raise Permanent(msg)
-    mean, precision = _shape(values)
+    mean, precision = shape(values)
     whole = Distribution(mean, precision, threshold=float("inf"))
     if held_out is not None and len(held_out):
         return Distribution(mean, precision, float(np.quantile(whole.distance(held_out), quantile)))
     folds = np.arange(len(values)) % _FOLDS
     distances = np.concatenate([
-        Distribution(*_shape(values[folds != fold]), threshold=0.0).distance(values[folds == fold])
+        Distribution(*shape(values[folds != fold]), threshold=0.0).distance(values[folds == fold])
         for fold in range(_FOLDS)
     ])
     least = float(distances.mean() + _SPREADS * distances.std())
