@@ -346,3 +346,13 @@ def test_several_tritons_are_named_with_commas(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("RADLOOP_INFERENCE_TRITON", "a:8001,,b:8001")
     with pytest.raises(Misconfigured, match="RADLOOP_INFERENCE_TRITON"):
         Settings.load("inference")
+
+
+def test_triton_is_given_the_configuration_of_its_nodes(tmp_path: Path) -> None:
+    """A site names the file (GPU nodes have one of their own); a model that lacks it is given the usual one."""
+    (tmp_path / "chest").mkdir()
+    (tmp_path / "chest/config.gpu.pbtxt").write_text("")
+    keeper = Loaded(Server(), example.Packages(), tuple, tmp_path, clock(), config="config.gpu.pbtxt")
+    assert keeper._config("chest").name == "config.gpu.pbtxt"
+    assert keeper._config("other").name == "config.pbtxt"
+    assert Loaded(Server(), example.Packages(), tuple, tmp_path, clock())._config("chest").name == "config.pbtxt"
