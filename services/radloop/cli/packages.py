@@ -108,6 +108,8 @@ def validate(args: argparse.Namespace) -> int:
             if (found := standard.sha256_of(files[name])) != hashed:
                 return _wrong(f"{name} is not what {standard.FILE} names: its SHA-256 is {found}")
         print(f"{standard.FILE}: {says.model} version {says.version}, a {says.kind}; its fields and the hashes of its files are in order")
+    else:
+        print(f"{standard.FILE}: {named(package)}; its fields are in order")
     try:
         with Rooms(addresses(), actor="cli") as rooms:
             rooms.check_model(package)

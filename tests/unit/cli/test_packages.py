@@ -97,6 +97,13 @@ def test_a_tar_is_handed_over_as_it_is(house: House, tmp_path: Path, capsys: pyt
     assert "not a tar with radloop.yaml in it" in capsys.readouterr().err
 
 
+def test_a_tar_that_is_none_is_in_order_for_nobody(nobody: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where no room is there to say so."""
+    (tmp_path / "note.tar").write_text("no tar")
+    assert main(["models", "validate", str(tmp_path / "note.tar")]) == 78
+    assert "not a tar with radloop.yaml in it" in capsys.readouterr().err
+
+
 def test_a_package_is_added_under_the_name_it_names(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody has to repeat it, and what is refused is a sentence."""
     made = elsewhere.folder(tmp_path / "made")
