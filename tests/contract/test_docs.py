@@ -17,9 +17,11 @@ from radloop.workbench.hospital.books import enrol
 from radloop.workbench.hospital.cohort import FULL_POOL, draw, sizes
 from radloop.workbench.hospital.irregular import KINDS
 from radloop.workbench.hospital.sources import Phantoms
+from radloop.v1 import retraining_service_pb2 as retraining
+from tests.examples import elsewhere
 from tests.house import settings_page
 from tests.house.rules import ROOMS
-from tests.unit.cli.house import opened, quarantined
+from tests.unit.cli.house import after, opened, quarantined
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "services/README.md",
@@ -52,14 +54,19 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     archive = tmp_path / "archive/2025"
     archive.mkdir(parents=True)
     (archive / "one.dcm").write_bytes(b"\0" * 128 + b"DICM")
-    package = tmp_path / "models/chest/1"
-    package.mkdir(parents=True)
-    (package / "radloop.yaml").write_text("model: chest\n")
+    elsewhere.folder(tmp_path / "models/chest/1", model="chest")
+    elsewhere.folder(tmp_path / "models/adult-chest/1")
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "one.png").write_bytes(b"pixels")
+    (tmp_path / "patients.csv").write_text("name,patient\none,p1\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RADLOOP_HOME", str(tmp_path))
     with opened(tmp_path) as house:
         house.accessions = {"ACC1001", FIRST}
         house.held = [quarantined("0123456789abcdef")]
+        house.versions.append(retraining.ModelVersion(model="adult-chest", version=1, stage="shadow", since=after(0), labels=0))
+        house.described = elsewhere.files()["radloop.yaml"].decode()
         monkeypatch.setattr("radloop.cli.grpc.Rooms.names", ("ingestion",))
         yield tmp_path
 

@@ -206,6 +206,7 @@ class Rooms:
 
     def adapt(self, model: str, masks: bytes, command_id: str) -> tuple[str, str]:
         """Hand over confirmed masks; return the cycle's id, or why there is none."""
+        _carried(masks, "hand over fewer images (--most), or smaller ones")
         with self._asking("retraining", seconds=120) as (channel, call):
             request = retraining_service_pb2.AdaptRequest(model=model, masks_tar=masks, actor=self._actor, command_id=command_id)
             said = retraining_service_pb2_grpc.RetrainingServiceStub(channel).Adapt(request, **call)
@@ -213,9 +214,12 @@ class Rooms:
 
     def check_model(self, package: bytes) -> None:
         """Have a package looked at without registering it; raise Permanent with what is wrong."""
+        _carried(package, "a package must be smaller")
         with self._asking("retraining", seconds=120) as (channel, call):
             request = retraining_service_pb2.AddModelRequest(package_tar=package, only_check=True, actor=self._actor)
-            retraining_service_pb2_grpc.RetrainingServiceStub(channel).AddModel(request, **call)
+            said = retraining_service_pb2_grpc.RetrainingServiceStub(channel).AddModel(request, **call)
+        if said.reason:
+            raise Permanent(f"retraining would not take it: {said.reason}")
 
     def describe_model(self, model: str, version: int) -> tuple[ModelVersion | None, str]:
         """Return a version and its package's radloop.yaml; None where there is no such version."""
@@ -247,6 +251,7 @@ class Rooms:
 
     def add_model(self, model: str, package_tar: bytes, command_id: str) -> tuple[int, str]:
         """Register a package made elsewhere, in shadow; return its version and, where it was refused, why."""
+        _carried(package_tar, "a package must be smaller")
         with self._asking("retraining", seconds=120) as (channel, call):
             request = retraining_service_pb2.AddModelRequest(
                 model=model, package_tar=package_tar, actor=self._actor, command_id=command_id)
@@ -304,6 +309,13 @@ class Rooms:
                 why = f"{ended.code().name}: {ended.details()}"
                 raise Transient(f"{room} does not answer at {self._addresses[room]}, or not now ({why})") from failed
             raise Permanent(f"{room} refused: {ended.details()}") from failed
+
+
+def _carried(data: bytes, otherwise: str) -> None:
+    """Raise Permanent where it is more than one message may hold: the room would only look as if it were away."""
+    most = rpc.MESSAGE_BYTES - 4096
+    if len(data) > most:
+        raise Permanent(f"{len(data) / 2**20:.0f} MiB are more than a message carries ({most / 2**20:.0f} MiB): {otherwise}")
 
 
 def _version(said: Any) -> ModelVersion:

@@ -43,7 +43,8 @@ def add_parser(commands: Any) -> None:
     forward.set_defaults(ask=promote)
     back = verbs.add_parser("rollback", help="go back to the version before, at once")
     back.set_defaults(ask=rollback)
-    for verb in (cycle, adding, forward, back):
+    adding.add_argument("--model", default="", help="which model (the one that the package names)")
+    for verb in (cycle, forward, back):
         verb.add_argument("--model", default="chest", help="which model (%(default)s)")
 
 
@@ -77,7 +78,7 @@ def _gate(version: ModelVersion) -> str:
 def run_cycle(rooms: Rooms, args: argparse.Namespace) -> int:
     """Start a cycle, or show how the latest stands."""
     if args.show:
-        _told(rooms.cycle())
+        _told(rooms.cycle(model=args.model))
         return 0
     cycle_id, reason = rooms.start_cycle(args.model, str(uuid.uuid4()))
     if reason:
@@ -87,7 +88,7 @@ def run_cycle(rooms: Rooms, args: argparse.Namespace) -> int:
     if not args.wait:
         return 0
     before = ""
-    while (now := rooms.cycle(cycle_id)).state not in _ENDED:
+    while (now := rooms.cycle(cycle_id, args.model)).state not in _ENDED:
         line = f"{now.state} {now.progress:.0%}"
         if line != before:
             print(line, file=sys.stderr)
@@ -110,11 +111,13 @@ def _told(cycle: Cycle) -> None:
 
 def add(rooms: Rooms, args: argparse.Namespace) -> int:
     """Register a package."""
-    version, reason = rooms.add_model(args.model, packages.packed(args.folder), str(uuid.uuid4()))
+    package = packages.packed(args.folder)
+    model = args.model or packages.named(package)
+    version, reason = rooms.add_model(model, package, str(uuid.uuid4()))
     if reason:
         print(f"radloop: not taken: {reason}", file=sys.stderr)
         return 1
-    print(f"{args.model} version {version}, in shadow")
+    print(f"{model} version {version}, in shadow as soon as it lies in the model repository")
     return 0
 
 

@@ -48,7 +48,7 @@ def add_verbs(verbs: Any) -> None:
     )
     adapting.add_argument("--most", type=int, default=400, metavar="N", help="hand over so many images at most (%(default)s)")
     adapting.add_argument("--model", default="lungs", help="the segmenter's name (%(default)s)")
-    adapting.add_argument("--no-wait", action="store_true", help="return at once; `radloop models cycle --show` tells how it stands")
+    adapting.add_argument("--no-wait", action="store_true", help="return at once; `models cycle --show --model NAME` tells how it stands")
     adapting.set_defaults(ask=adapt)
 
 
@@ -56,15 +56,33 @@ def packed(folder: Path) -> bytes:
     """Return a package as a tar: the version folder's files, and a segmenter's encoder from beside it."""
     if folder.is_file():
         return folder.read_bytes()
+    return _tar(_files(folder))
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield what a package consists of, by name."""
     if not (folder / standard.FILE).is_file():
         raise Misconfigured(f"{folder} has no {standard.FILE}; give the numbered version folder of a model package, or a .tar of one")
     files = {file.name: file for file in sorted(folder.iterdir()) if file.is_file()}
     says = standard.read(folder)
     if isinstance(says, standard.Segmenter) and standard.ENCODER_FILE not in files:
-        files[standard.ENCODER_FILE] = (
-            folder.resolve().parents[1] / says.encoder.model / str(says.encoder.version) / standard.WEIGHTS_FILE
-        )
-    return _tar((name, file) for name, file in files.items())
+        encoder = folder.resolve().parents[1] / says.encoder.model / str(says.encoder.version) / standard.WEIGHTS_FILE
+        if not encoder.is_file():
+            raise Misconfigured(
+                f"{folder} has no {standard.ENCODER_FILE}, and {'/'.join(encoder.parts[-3:])} is not beside {says.model}",
+            )
+        files[standard.ENCODER_FILE] = encoder
+    yield from files.items()
+
+
+def named(package: bytes) -> str:
+    """Return the model that a package's radloop.yaml names."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(package), mode="r:") as tar:
+            held = tar.extractfile(standard.FILE)
+            return standard.parse(held.read().decode("utf-8", errors="replace") if held else "").model
+    except (tarfile.TarError, KeyError) as other:
+        raise Misconfigured(f"not a tar with {standard.FILE} in it") from other
 
 
 def _tar(files: Iterator[tuple[str, Path]]) -> bytes:
@@ -83,14 +101,15 @@ def validate(args: argparse.Namespace) -> int:
     package = packed(args.folder)
     if args.folder.is_dir():
         says = standard.read(args.folder)
-        for name, named in says.files.items():
-            if name == standard.ENCODER_FILE:
-                continue
-            if not (args.folder / name).is_file():
+        files = dict(_files(args.folder))
+        for name, hashed in says.files.items():
+            if name not in files:
                 return _wrong(f"{name} is missing")
-            if standard.sha256_of(args.folder / name) != named:
-                return _wrong(f"{name} is not what {standard.FILE} names: its SHA-256 is {standard.sha256_of(args.folder / name)}")
+            if (found := standard.sha256_of(files[name])) != hashed:
+                return _wrong(f"{name} is not what {standard.FILE} names: its SHA-256 is {found}")
         print(f"{standard.FILE}: {says.model} version {says.version}, a {says.kind}; its fields and the hashes of its files are in order")
+    else:
+        print(f"{standard.FILE}: {named(package)}; its fields are in order")
     try:
         with Rooms(addresses(), actor="cli") as rooms:
             rooms.check_model(package)
@@ -133,13 +152,15 @@ def sentences(says: standard.AnyPackage) -> Iterator[str]:
     """Yield what people ask of a package, a line each."""
     yield f"intended use: {says.intended_use}"
     prepared = says.preparation
-    yield f"sees: {prepared.rows} × {prepared.columns} pixels, {prepared.channels} channels, window {prepared.voi}"
+    channels = "1 channel" if prepared.channels == 1 else f"{prepared.channels} channels"
+    yield f"sees: {prepared.rows} × {prepared.columns} pixels, {channels}, window {prepared.voi}"
     if isinstance(says, standard.Encoder):
         return
     rule = says.applicability
     ages = f"{rule.ages.low:g} to {rule.ages.high:g} years" if rule.ages else ""
     least = f"at least {rule.pixels.rows_at_least} × {rule.pixels.columns_at_least} pixels" if rule.pixels else ""
-    asked = [", ".join(part) for part in (rule.modalities, rule.body_parts, rule.views, rule.sexes, rule.procedure_codes) if part]
+    terms = (rule.modalities, rule.body_parts, rule.views, rule.orientations, rule.sexes, rule.procedure_codes)
+    asked = [", ".join(part) for part in terms if part]
     yield "reads: " + "; ".join([*asked, *(one for one in (ages, least) if one)])
     if isinstance(says, standard.Segmenter):
         yield "outlines: " + ", ".join(one.display or one.value for one in says.structures)

@@ -24,6 +24,8 @@ class Settings(RoomSettings):
     """Some 80 MB each, 190 MB after a large image."""
     batch: Annotated[int, Field(ge=1, le=32)] = 8
     triton_deadline_seconds: Annotated[float, Field(gt=0)] = 15.0
+    triton_config: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.pbtxt$")] = "config.pbtxt"
+    """The file in each model's folder that Triton is given; `config.gpu.pbtxt` on GPU nodes. A model without it: `config.pbtxt`."""
 
     @field_validator("triton")
     @classmethod

@@ -42,7 +42,9 @@ def build(settings: Settings) -> Room:
         return with_encoders(desk.models(), packages)
 
     fleet = Fleet([
-        Loaded(Triton(address, deadline), packages, served, repository, clock, warmed=desk.hurry, name=address)
+        Loaded(
+            Triton(address, deadline), packages, served, repository, clock, warmed=desk.hurry, name=address, config=settings.triton_config,
+        )
         for address in settings.tritons()
     ], deadline, clock)
     files = Folder(settings.blobs)

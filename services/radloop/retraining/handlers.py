@@ -217,10 +217,7 @@ def add_model(seen: tuple[AddModel, Offered], book: Book | None, plan: Plan) -> 
     """A package made elsewhere begins in shadow: it has passed no gate on this site's cases."""
     command, offered = seen
     book = book or Book(model=command.subject)
-    reason = offered.reason or ("" if offered.model == book.model else f"the package is of another model than {book.model}")
-    if not reason and book.model == plan.model:
-        reason = offered.untrainable  # cycles would start from it
-    if reason:
+    if reason := not_taken(offered, book.model, plan.model):
         return Skip(reason, answer=Moved(version=0, reason=reason))
     known = next((one for one in book.versions if one.weights == offered.weights), None)
     if known is not None:
@@ -234,6 +231,15 @@ def add_model(seen: tuple[AddModel, Offered], book: Book | None, plan: Plan) -> 
     return Record(
         book.with_version(version), deliver=(_publishing(command, book, version),), answer=Moved(version=version.number),
     )
+
+
+def not_taken(offered: Offered, model: str, trained: str) -> str:
+    """Return why a package cannot be taken as a model's, empty where it can; `trained` is the model that cycles are about."""
+    if offered.reason:
+        return offered.reason
+    if offered.model != model:
+        return f"the package is of {offered.model}, not of {model}"
+    return offered.untrainable if model == trained else ""  # cycles would start from it
 
 
 def _name(command: Command) -> str:

@@ -1,13 +1,14 @@
-"""The codes that rooms share, in the vocabularies of their owners: SNOMED CT, LOINC, DICOM, HL7.
+"""The codes that rooms share, in the vocabularies of their owners: SNOMED CT, RadLex, LOINC, DICOM, HL7.
 
 FHIR names a vocabulary by a URI, HL7 v2 by a short name (table 0396, see hl7/values.py), DICOM by a scheme designator; a
 Code here always carries the URI.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 SNOMED_CT: Final = "http://snomed.info/sct"
+RADLEX: Final = "http://radlex.org"
 LOINC: Final = "http://loinc.org"
 UCUM: Final = "http://unitsofmeasure.org"
 DICOM_DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
@@ -26,6 +27,9 @@ OWN: Final = "urn:radloop:codes"
 @dataclass(frozen=True)
 class Code:
     """A coded concept: vocabulary (URI), value, display."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+    """A misspelt field of a code in a file is refused."""
 
     system: str
     value: str

@@ -25,13 +25,18 @@ OOD_FILE: Final = "ood.npz"
 WEIGHTS_FILE: Final = "model.onnx"
 ENCODER_FILE: Final = "encoder.onnx"
 
-Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+# Strict: `rows: "224"` is a typing error, and the JSON Schema calls it one.
+Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
+Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Cases = Annotated[int, Field(ge=0, strict=True)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 NAME: Final = "^[A-Za-z0-9][A-Za-z0-9_-]*$"
 Name = Annotated[str, Field(pattern=NAME)]
+Term = Annotated[str, Field(pattern="^[A-Z0-9_ ]{1,16}$")]
+"""A DICOM Code String: in capitals, or it would never match."""
 
 
 class BadPackage(Permanent):
@@ -48,7 +53,7 @@ class _Strict:
 class Ages(_Strict):
     """Patient ages in years at the study date: from `low` (included) to `high` (excluded)."""
 
-    low: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    low: NotNegative
     high: Positive
 
 
@@ -64,9 +69,9 @@ class Pixels(_Strict):
 class Applicability(_Strict):
     """Which images a model reads, in DICOM's own terms; an empty tuple and a None age ask nothing."""
 
-    modalities: Annotated[tuple[str, ...], Field(min_length=1)]
-    body_parts: tuple[str, ...] = ()
-    views: tuple[str, ...] = ()
+    modalities: Annotated[tuple[Term, ...], Field(min_length=1)]
+    body_parts: tuple[Term, ...] = ()
+    views: tuple[Term, ...] = ()
     ages: Ages | None = None
     sexes: tuple[Literal["M", "F", "O"], ...] = ()
     procedure_codes: tuple[str, ...] = ()
@@ -95,6 +100,7 @@ class Preparation(_Strict):
     keep_aspect: Literal[False] = False
 
 
+_CHANNELS: Final = 3
 IMAGENET: Final = Preparation(rows=224, columns=224, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 """What the chest classifier's backbone was pretrained with."""
 
@@ -107,7 +113,7 @@ class Calibration(_Strict):
     offset: Finite
     site: str
     prevalence: Probability
-    cases: Annotated[int, Field(ge=0)]
+    cases: Cases
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,7 @@ class Conformal(_Strict):
     present_from: Probability
     absent_to: Probability
     coverage: Probability
-    cases: Annotated[int, Field(ge=0)]
+    cases: Cases
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ class OutOfDistribution(_Strict):
     threshold: Positive
     sha256: Sha256
     kind: Literal["mahalanobis"] = "mahalanobis"
-    file: str = OOD_FILE
+    file: Literal["ood.npz"] = OOD_FILE
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,7 @@ class Package(_Strict):
     @property
     def files(self) -> dict[str, str]:
         """The files beside `radloop.yaml` that it names, with their SHA-256."""
-        ood = {self.ood.file: self.ood.sha256} if self.ood else {}
+        ood = {OOD_FILE: self.ood.sha256} if self.ood else {}
         return {WEIGHTS_FILE: self.weights_sha256, **ood}
 
 
@@ -253,6 +259,16 @@ _KINDS: Final = {
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of `radloop.yaml`, for whoever writes one elsewhere."""
     told = TypeAdapter(AnyPackage).json_schema()
+    parts = told["$defs"]
+    for kind in (Segmenter, Encoder):  # a file without `kind` is a classifier's
+        parts[kind.__name__]["required"].append("kind")
+    parts["Preparation"]["oneOf"] = [
+        {
+            "properties": {"channels": {"const": count}, **{name: {"minItems": count, "maxItems": count} for name in ("mean", "std")}},
+            **({} if count == _CHANNELS else {"required": ["channels"]}),
+        }
+        for count in (1, _CHANNELS)
+    ]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema", "title": FILE,
         "description": "A model package: one version of a classifier, of a segmenter, or of the encoder behind one.", **told,
@@ -266,7 +282,7 @@ def parse(text: str) -> AnyPackage:
     except yaml.YAMLError as broken:
         raise BadPackage(f"{FILE} is not YAML: {broken}") from broken
     kind = fields.get("kind", "classifier") if isinstance(fields, dict) else "classifier"
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise BadPackage(f"{FILE}: kind: one of {', '.join(_KINDS)}")
     try:
         package = _KINDS[kind].validate_python(fields)
@@ -325,6 +341,10 @@ def _consistent(package: AnyPackage) -> None:
     preparation = package.preparation
     if not len(preparation.mean) == len(preparation.std) == preparation.channels:
         raise BadPackage(f"{FILE}: preparation.mean and preparation.std need one number per channel")
+    if isinstance(package, Segmenter) and package.encoder.model == package.model:
+        raise BadPackage(f"{FILE}: encoder.model needs a name of its own, other than the segmenter's")
+    if isinstance(package, Package) and len({finding.code for finding in package.findings}) < len(package.findings):
+        raise BadPackage(f"{FILE}: findings: a code stands there twice")
     ages = package.applicability.ages if not isinstance(package, Encoder) else None
     if ages is not None and ages.low >= ages.high:
         raise BadPackage(f"{FILE}: applicability.ages.low must lie below applicability.ages.high")

@@ -88,6 +88,11 @@ class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServic
         self.discarded: list[str] = []
         self.datasets: list[tuple[bytes, str]] = []
         self.packages: list[bytes] = []
+        self.checked: list[bytes] = []
+        self.not_taken = ""
+        self.described = ""
+        self.masks: list[tuple[str, bytes]] = []
+        self.shown: list[str] = []
         self.undone: list[str] = []
         self.replays: list[admin.ReplayRequest] = []
         self.repeats = [0]
@@ -151,13 +156,26 @@ class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServic
         return retraining.StartCycleResponse(cycle_id="c1", reason=self.gate)
 
     def GetCycle(self, request, context):
+        self.shown.append(request.model)
         if not self.cycles:
             return retraining.GetCycleResponse(state="none", labels={"pool": 12})
         return retraining.GetCycleResponse(cycle_id="c1", state="gated-out" if self.gate else "released", progress=1, version=3)
 
     def AddModel(self, request, context):
+        if request.only_check:
+            self.checked.append(request.package_tar)
+            return retraining.AddModelResponse(version=0, reason=self.not_taken)
         self.packages.append(request.package_tar)
-        return retraining.AddModelResponse(version=1)
+        return retraining.AddModelResponse(version=0 if self.not_taken else 1, reason=self.not_taken)
+
+    def DescribeModel(self, request, context):
+        found = [one for one in self.versions if (one.model, one.version) == (request.model, request.version)]
+        return retraining.DescribeModelResponse(version=found[0], package_yaml=self.described) if found else (
+            retraining.DescribeModelResponse())
+
+    def Adapt(self, request, context):
+        self.masks.append((request.model, request.masks_tar))
+        return retraining.AdaptResponse(cycle_id="" if self.gate else "c1", reason=self.gate)
 
     def Promote(self, request, context):
         return retraining.PromoteResponse(promoted=not self.gate, reason=self.gate)

@@ -34,6 +34,7 @@ _PROBE_WITHIN_S = 5.0
 """A queue is bounded so that it is worked off sooner than this."""
 _WARM_UPS = 2
 _MENDED_AFTER_S = 5.0
+_CONFIG = "config.pbtxt"
 _NEED = ("production", "canary", "shadow", "retired")
 
 Key = tuple[str, int]
@@ -74,9 +75,9 @@ class Loaded:
 
     def __init__(
         self, server: Server, packages: Packages, models: Callable[[], Sequence[Model]], repository: Path, clock: Clock,
-        warmed: Callable[[], None] = lambda: None, name: str = "triton",
+        warmed: Callable[[], None] = lambda: None, name: str = "triton", config: str = _CONFIG,
     ) -> None:
-        self.name = name
+        self.name, self._configured = name, config
         self._server, self._packages, self._models, self._repository = server, packages, models, repository
         self._clock, self._warmed = clock, warmed
         self._lock = threading.Lock()
@@ -249,7 +250,8 @@ class Loaded:
             self._warmed()
 
     def _config(self, model: str) -> Path:
-        return self._repository / model / "config.pbtxt"
+        special = self._repository / model / self._configured
+        return special if special.is_file() else special.with_name(_CONFIG)
 
     def _keep(self, model: str, versions: set[int]) -> None:
         with self._lock:

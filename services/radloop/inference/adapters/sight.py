@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from radloop.inference.domain.answer import Outputs
+from radloop.inference.domain.answer import Outputs, require_shapes
 from radloop.inference.ports import Described, Known
 from radloop.kit.errors import Permanent
 from radloop.standards.package import Encoder, Package, Preparation
@@ -48,7 +48,7 @@ def logits(members: NDArray[Any], package: Package) -> NDArray[np.float32]:
     if scores.ndim == 2 and package.members == 1:
         scores = scores[:, None, :]
     if package.tensors.scores == "probabilities":
-        if not ((scores >= 0) & (scores <= 1)).all():
+        if ((scores < 0) | (scores > 1)).any():  # what is no number at all is refused later, of logits and probabilities alike
             raise Permanent(f"{package.model} {package.version} promises probabilities, and one is not between 0 and 1")
         # A probability of 0 or 1 says more than single precision can hold.
         scores = np.clip(scores, _LEAST, 1 - _LEAST)
@@ -59,7 +59,8 @@ def logits(members: NDArray[Any], package: Package) -> NDArray[np.float32]:
 def probe(infer: Infer, described: Known, within: float) -> None:
     """Have a version answer for a blank image; raise what a real one would."""
     if isinstance(described, Described):
-        read_through(infer, described.package, _blank(described.package.preparation), within)
+        outputs = read_through(infer, described.package, _blank(described.package.preparation), within)
+        require_shapes(outputs, described.package, described.home)
     elif isinstance(described, Encoder):
         infer(described.model, described.version, {"IMAGE": _blank(described.preparation)}, ("IMAGE_EMBEDDING",), within)
     else:

@@ -62,14 +62,23 @@ class Answer:
     out_of_distribution: bool
 
 
+def require_shapes(outputs: Outputs, package: Package, home: Home) -> None:
+    """Raise Permanent where outputs have another shape than the package and its known embeddings say."""
+    count, findings = len(outputs.members), len(package.findings)
+    if (
+        outputs.members.shape != (count, package.members, findings) or outputs.embedding.shape != (count, home.mean.size)
+        or outputs.evidence.ndim != 4 or outputs.evidence.shape[:2] != (count, findings)
+    ):
+        raise Permanent("the model's outputs have another shape than its package says")
+
+
 def answer(outputs: Outputs, package: Package, home: Home) -> Answer:
     """Return the answer; raise Permanent where a number is not finite (rejected, never repaired) or shapes disagree.
 
     One image that is not at home is enough to say so: the study's answer rests on all of them.
     """
     count = len(outputs.members)
-    if outputs.members.shape != (count, package.members, len(package.findings)) or len(outputs.embedding) != count:
-        raise Permanent("the model's outputs have another shape than its package says")
+    require_shapes(outputs, package, home)
     if not all(np.isfinite(one).all() for one in (outputs.members, outputs.embedding, outputs.evidence)):
         raise Permanent("a score is not finite")
     per_image = [

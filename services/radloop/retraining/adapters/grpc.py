@@ -16,9 +16,11 @@ from radloop.retraining.adapters.confirmed import pairs
 from radloop.retraining.adapters.drift import drift_of
 from radloop.retraining.adapters.package import renumbered, unpack
 from radloop.retraining.adapters.postgres import StoredShelf
+from radloop.retraining.adapters.repository import offered
 from radloop.retraining.domain.book import RELEASING, TRAINING, Book, Version
 from radloop.retraining.domain.commands import Adapt, AddModel, Moved, Promote, Rollback, StartCycle, Started
 from radloop.retraining.domain.drift import Drift, Pair
+from radloop.retraining.handlers import not_taken
 from radloop.standards.package import FILE, NAME
 from radloop.v1 import common_pb2
 from radloop.v1 import retraining_service_pb2 as pb
@@ -100,8 +102,8 @@ class RetrainingService(rpc.RetrainingServiceServicer):
     def AddModel(self, request: pb.AddModelRequest, context: grpc.ServicerContext) -> pb.AddModelResponse:  # noqa: ARG002, N802 - gRPC's shape
         """Register a package made elsewhere, in shadow."""
         if request.only_check:
-            unpack(request.package_tar)
-            return pb.AddModelResponse(version=0)
+            found = offered(request.package_tar)
+            return pb.AddModelResponse(version=0, reason=not_taken(found, request.model or found.model, self._model))
         # Bytes are kept before anything names them.
         package = self._blobs.put(request.package_tar)
         moved = _moved(self._runner.submit(AddModel(

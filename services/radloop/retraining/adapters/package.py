@@ -17,7 +17,7 @@ import numpy as np
 
 from radloop.kit.errors import Permanent, Transient
 from radloop.retraining.adapters.export import graph, heads_of
-from radloop.retraining.adapters.triton_config import configurations, inputs_of, outputs_of, parsed
+from radloop.retraining.adapters.triton_config import configurations, inputs_of, outputs_of, parsed, types_of
 from radloop.retraining.domain.calibration import Platt
 from radloop.retraining.domain.conformal import Conformal
 from radloop.retraining.domain.distribution import Distribution
@@ -126,7 +126,28 @@ def described(package: Files) -> standard.Package | standard.Segmenter:
             msg = f"{name} is not what {standard.FILE} names"
             raise Permanent(msg)
     fits(says, package[standard.WEIGHTS_FILE])
+    if isinstance(says, standard.Package):
+        _knows_strangers(says, package)
     return says
+
+
+def _knows_strangers(says: standard.Package, package: Files) -> None:
+    """Raise Permanent where a classifier could not tell strangers: no version is used that cannot."""
+    if says.ood is None:
+        raise Permanent(f"{standard.FILE}: ood: {standard.OOD_FILE} is needed: what cannot tell the unknown from the known is not served")
+    try:
+        with np.load(io.BytesIO(package[says.ood.file]), allow_pickle=False) as stored:
+            mean, precision = stored["mean"], stored["precision"]
+    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as broken:
+        raise Permanent(f"{says.ood.file} is no npz with the arrays mean and precision") from broken
+    [width] = outputs_of(parsed(package[standard.WEIGHTS_FILE]))[says.tensors.embedding][1:]
+    if mean.ndim != 1 or precision.shape != (mean.size, mean.size) or width not in {-1, mean.size}:
+        raise Permanent(
+            f"{says.ood.file}: mean is {mean.shape} and precision {precision.shape},"
+            f" {says.tensors.embedding} is [batch, {width}]: they must be [D], [D, D] and [batch, D]",
+        )
+    if not (np.isfinite(mean).all() and np.isfinite(precision).all()):
+        raise Permanent(f"{says.ood.file} holds a number that is not finite")
 
 
 def fits(says: standard.Package | standard.Segmenter, weights: bytes) -> None:
@@ -148,6 +169,8 @@ def fits(says: standard.Package | standard.Segmenter, weights: bytes) -> None:
     for name, held, shapes in wanted_shapes:
         if name not in held:
             raise Permanent(f"{standard.WEIGHTS_FILE} has no {name or 'nameless tensor'}; it has {', '.join(held)}")
+        if name == tensors.input and types_of(model)[name] != "FLOAT":
+            raise Permanent(f"{standard.WEIGHTS_FILE}: {name} is {types_of(model)[name]}; images are given as FLOAT, 32 bits")
         if held[name][:1] != (-1,):
             raise Permanent(f"{standard.WEIGHTS_FILE}: the first dimension of {name}, the batch, must be free")
         if not any(_agree(held[name][1:], shape) for shape in shapes):
@@ -209,7 +232,7 @@ def unpack(data: bytes) -> dict[str, bytes]:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
             for entry in tar:
                 if not entry.isfile() or entry.size > _LARGEST or entry.name not in _KNOWN:
-                    msg = "the package holds something that is no file of a model version"
+                    msg = f"the package holds something that is no file of a model version: {entry.name[:60]!r}"
                     raise Permanent(msg)
                 held = tar.extractfile(entry)
                 found[entry.name] = held.read() if held is not None else b""
@@ -273,6 +296,7 @@ def _publish(package: Files, model: str, version: int, repository: Path) -> Path
                 raise Permanent(msg)
             return target
         home.mkdir(parents=True, exist_ok=True)
+        _same_tensors(package[standard.WEIGHTS_FILE], home, model)
         # What a killed publisher of this version left; one version has one publisher at a time.
         for left in repository.glob(f".{model}-{version}-*"):
             shutil.rmtree(left)
@@ -293,3 +317,12 @@ def _publish(package: Files, model: str, version: int, repository: Path) -> Path
         raise Transient(msg) from away
     return target
 
+
+def _same_tensors(weights: bytes, home: Path, model: str) -> None:
+    """Raise Permanent where a version has other tensors than those there: one configuration is for all, and those that run need it."""
+    there = max((int(one.name) for one in home.iterdir() if one.name.isdigit() and (one / standard.WEIGHTS_FILE).is_file()), default=0)
+    if not there:
+        return
+    new, old = parsed(weights), parsed((home / str(there) / standard.WEIGHTS_FILE).read_bytes())
+    if inputs_of(new) != inputs_of(old) or set(outputs_of(new)) != set(outputs_of(old)) or types_of(new) != types_of(old):
+        raise Permanent(f"its tensors are not those of {model} {there}, and versions of one model share them: give it a name of its own")

@@ -20,17 +20,22 @@ class StoredPackages:
 
     def look(self, package: str) -> Offered:
         """Open a package, check its hashes, and say what it is; what is wrong with it is its reason."""
-        try:
-            files = unpack(self._blobs.get(package))
-            says = described(files)
-            snapshot = from_bytes(files[SNAPSHOT_FILE]) if SNAPSHOT_FILE in files else None
-        except Permanent as wrong:
-            return Offered(reason=wrong.reason)
-        return Offered(
-            model=says.model, weights=says.weights_sha256, snapshot=says.snapshot_sha256,
-            labels=snapshot.labels if snapshot else 0, case_ids=tuple(row.case_id for row in snapshot.rows) if snapshot else (),
-            untrainable=_untrainable(files),
-        )
+        return offered(self._blobs.get(package))
+
+
+def offered(data: bytes) -> Offered:
+    """Say what a package is, from its tar; what is wrong with it is its reason."""
+    try:
+        files = unpack(data)
+        says = described(files)
+        snapshot = from_bytes(files[SNAPSHOT_FILE]) if SNAPSHOT_FILE in files else None
+    except Permanent as wrong:
+        return Offered(reason=wrong.reason)
+    return Offered(
+        model=says.model, weights=says.weights_sha256, snapshot=says.snapshot_sha256,
+        labels=snapshot.labels if snapshot else 0, case_ids=tuple(row.case_id for row in snapshot.rows) if snapshot else (),
+        untrainable=_untrainable(files),
+    )
 
 
 def _untrainable(files: Files) -> str:

@@ -1,9 +1,10 @@
 """Triton's configuration of an ONNX file, read from its own inputs and outputs: for the CPU here, and for GPU nodes.
 
 Both run the same file: here under the python backend with onnxruntime (the wheel's server has no other backend), there
-under Triton's own onnxruntime backend, with TensorRT as its accelerator where `config.gpu.pbtxt` says so.
+under Triton's own onnxruntime backend.
 """
 
+from re import fullmatch
 from typing import Final
 
 import onnx
@@ -22,6 +23,8 @@ _DELAY_US: Final = 200
 """A lone request pays this delay in full, so it is short."""
 _QUEUE: Final = 32
 """Whoever comes next is told at once, and asks another server or later: so many are worked off in seconds."""
+_NAME: Final = r"[A-Za-z0-9_.:/-]{1,200}"
+"""Names go into a configuration: one with a quotation mark in it could configure what it likes."""
 
 
 def parsed(weights: bytes) -> onnx.ModelProto:
@@ -32,7 +35,17 @@ def parsed(weights: bytes) -> onnx.ModelProto:
         raise Permanent("not an ONNX file") from broken
     if not model.graph.output:
         raise Permanent("not an ONNX file: it has no outputs")
+    if any(one.data_location == TensorProto.EXTERNAL for one in model.graph.initializer):
+        raise Permanent("the ONNX file keeps its weights in another file: save it as one file")
     return model
+
+
+def types_of(model: onnx.ModelProto) -> dict[str, str]:
+    """Return the types of the graph's inputs and outputs, as ONNX names them."""
+    return {
+        one.name: TensorProto.DataType.Name(one.type.tensor_type.elem_type)
+        for one in (*model.graph.input, *model.graph.output)
+    }
 
 
 def inputs_of(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
@@ -77,10 +90,16 @@ def configurations(weights: bytes, name: str) -> tuple[str, str]:
 
 def _tensor(value: ValueInfoProto, batched: bool) -> str:
     kind = value.type.tensor_type.elem_type
+    if not fullmatch(_NAME, value.name):
+        raise Permanent(f"a tensor's name is letters, digits and . : / _ -, not {value.name[:40]!r}")
     if kind not in _TYPES:
         raise Permanent(f"{value.name}: tensors of this type are not served: {TensorProto.DataType.Name(kind)}")
     dims = _shape(value)[1:] if batched else _shape(value)
-    return f'  {{ name: "{value.name}" data_type: {_TYPES[kind]} dims: [ {", ".join(map(str, dims))} ] }}'
+    if not dims and not batched:
+        raise Permanent(f"{value.name}: a single number without dimensions is not served")
+    # One number an image (a label, say) has no dimensions beside the batch, and Triton wants one.
+    told = ", ".join(map(str, dims)) if dims else "1"
+    return f'  {{ name: "{value.name}" data_type: {_TYPES[kind]} dims: [ {told} ]{"" if dims else " reshape { shape: [ ] }"} }}'
 
 
 def _batching(preferred: str = "") -> str:
