@@ -198,6 +198,22 @@ def test_a_late_answer_has_the_version_probed_and_a_late_probe_takes_its_traffic
     assert server.loads == [{1}]
 
 
+def test_a_version_that_answers_no_probe_is_loaded_anew() -> None:
+    """Triton may wait for ever for what a killed process held."""
+    server = Server()
+    keeper = loaded(server, example.released(1), example.released(2, "shadow", 2))
+    keeper._turn()
+    server.failing[1] = LateError("no answer in time", after=0.5)
+    with pytest.raises(LateError):
+        keeper.read(example.package(1), BLANK)
+    for _ in range(3):
+        with pytest.raises(LateError):
+            keeper._turn()
+        assert keeper.warm("chest", 2)
+    keeper._turn()
+    assert (keeper.warm("chest", 1), server.unloads, server.loads[2:]) == (True, 0, [{2}, {1, 2}])
+
+
 def test_a_server_that_says_nothing_at_all_gets_no_traffic() -> None:
     """It hangs as a whole: not even what it holds can be asked, so no probe gets that far."""
     class Hangs(Server):

@@ -33,6 +33,9 @@ _PROBE_EVERY_S = 30.0
 _PROBE_WITHIN_S = 5.0
 """A queue is bounded so that it is worked off sooner than this."""
 _WARM_UPS = 2
+_HANGS_AFTER = 3
+"""So many probes without an answer, one after the other, and the version is loaded anew: a process killed at a bad moment holds
+what Triton waits for."""
 _MENDED_AFTER_S = 5.0
 _NEED = ("production", "canary", "shadow", "retired")
 
@@ -88,6 +91,7 @@ class Loaded:
         self._wrong: dict[Key, str] = {}
         self._refused: dict[Key, Refused] = {}
         self._looked: dict[str, float] = {}
+        self._late: dict[Key, int] = {}
         self.worker = Worker(f"loading {name}", self._turn)
 
     def start(self) -> None:
@@ -209,7 +213,7 @@ class Loaded:
         if kept != loaded:
             log.info("unloaded", extra={"triton": self.name, "model": model, "versions": sorted(loaded - kept)})
         with self._lock:
-            self._dead = {key for key in self._dead if key[0] != model}
+            self._dead -= {(model, number) for number in dead}
         return kept
 
     def _bring_up(self, model: str, version: Version, wanted: set[int], loaded: set[int]) -> None:
@@ -233,6 +237,10 @@ class Loaded:
             self._refuse(key, refused.reason)
         except Transient as failed:
             self._cool(key, since, failed)
+            self._late[key] = self._late.get(key, 0) + 1 if isinstance(failed, LateError) else 0
+            if self._late[key] >= _HANGS_AFTER:
+                self._late[key] = 0
+                self._cool(key, None, DeadStubError(f"{model} {key[1]} hangs"))
             raise
 
     def _warm_up(self, key: Key, version: Version, *, known: bool) -> None:
@@ -242,6 +250,7 @@ class Loaded:
         blank = np.zeros((1, prepared.channels, prepared.rows, prepared.columns), np.float32)
         for _ in range(1 if known else _WARM_UPS):
             read_through(self._server.infer, package, blank, _PROBE_WITHIN_S)
+        self._late.pop(key, None)
         with self._lock:
             self._warm.setdefault(key, next(self._loadings))
             self._doubted.discard(key)
