@@ -8,7 +8,7 @@ import pytest
 from tests.examples import inference as example
 from tests.unit.inference.doubles import BLANK, Server, clock, loaded, model
 
-from radloop.inference.adapters.loading import Loaded
+from radloop.inference.adapters.loading import MOST_UNDER_WAY, Loaded
 from radloop.inference.adapters.triton import BusyError, DeadStubError, LateError
 from radloop.kit.errors import Permanent, Transient
 
@@ -171,6 +171,22 @@ def test_a_full_queue_costs_a_version_nothing() -> None:
     server.failure = None
     keeper._turn()
     assert (keeper.warm("chest", 1), len(server.asked), server.unloads) == (True, asked, 0)
+
+
+def test_what_is_under_way_to_a_version_is_bounded() -> None:
+    """One more is told at once, so that it is asked elsewhere; there is room again once one is answered."""
+    server = Server()
+    keeper = loaded(server, example.released(1))
+    keeper._turn()
+    keeper._under_way["chest", 1] = MOST_UNDER_WAY
+    with pytest.raises(BusyError, match="queue of chest 1 is full"):
+        keeper.read(example.package(1), BLANK)
+    keeper._under_way["chest", 1] -= 1
+    keeper.read(example.package(1), BLANK)
+    server.failing[1] = Transient("triton is away")
+    with pytest.raises(Transient):
+        keeper.read(example.package(1), BLANK)
+    assert keeper._under_way["chest", 1] == MOST_UNDER_WAY - 1
 
 
 def test_a_late_answer_has_the_version_probed_and_a_late_probe_takes_its_traffic() -> None:
