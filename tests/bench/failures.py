@@ -97,8 +97,13 @@ class Failures:
         return True
 
     def _noticed_and_healed(self, began: float) -> float:
-        until(lambda: not self._first.keeper.warm(MODEL, 1))
-        until(self._heals)
+        try:
+            until(lambda: not self._first.keeper.warm(MODEL, 1))
+            until(self._heals)
+        except AssertionError:
+            first = self._first
+            told = f"{first.keeper.ready()}; {first.client.errors[-3:]}; held {first.client.held(MODEL)}; {first.process.last_words()}"
+            raise SystemExit(f"it does not heal: {told}") from None
         return time.monotonic() - began
 
     def stub_killed(self) -> float:

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 from tests.adapters.tritons import MODEL, Clients, Served, Tritons, blank, tritons, until
 from tests.integration.inference_models import publish
 
+from radloop.inference.adapters.sight import read_through
 from radloop.inference.adapters.triton import BusyError, LateError
 from radloop.kit.errors import Misconfigured, Permanent, RadloopError, Transient
 
@@ -26,7 +28,7 @@ Told = Callable[[str, object], None]
 
 
 def put(repository: Path, version: int) -> None:
-    """Publish a version of the tiny model that takes its time for images of nines, with a queue that sixty of them are too many for."""
+    """Publish a version of the tiny model that takes a second for images of nines."""
     publish(repository, version)
     code = repository / MODEL / str(version) / "model.py"
     shutil.rmtree(code.parent / "__pycache__")
@@ -34,8 +36,6 @@ def put(repository: Path, version: int) -> None:
         "        values = self", "        __import__('time').sleep(float(batch['IMAGE'].flat[0] == 9))\n        values = self",
     ))
     py_compile.compile(str(code), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-    config = repository / MODEL / "config.pbtxt"
-    config.write_text(config.read_text().replace("max_queue_size: 32", "max_queue_size: 8"))
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +141,30 @@ def test_a_full_queue_sends_the_next_reading_elsewhere(two: Tritons, first: Serv
     assert len(answered) + len(refused) == len(crowd)
     assert answered
     assert first.keeper.warm(MODEL, 1)
+
+
+def test_a_bound_of_tritons_own_is_named_the_same(tmp_path: Path) -> None:
+    """A site's config.pbtxt may have one: Triton says that it has no room, and serves."""
+    put(tmp_path / "models", 1)
+    config = tmp_path / "models" / MODEL / "config.pbtxt"
+    policy = "dynamic_batching { default_queue_policy { max_queue_size: 4 timeout_action: REJECT }"
+    config.write_text(config.read_text().replace("dynamic_batching {", policy))
+    kinds = list[type[RadloopError]]()
+    with tritons(tmp_path, 1, 15.0) as running:
+        running.release((1, "production"))
+
+        def ask() -> None:
+            with suppress(RadloopError):
+                read_through(running.servers[0].client.infer, running.package(1), np.full_like(blank(), 9))
+
+        crowd = [threading.Thread(target=ask) for _ in range(60)]
+        for one in crowd:
+            one.start()
+        for one in crowd:
+            one.join()
+        kinds += [type(one) for one in running.servers[0].client.errors]
+        assert running.servers[0].keeper.warm(MODEL, 1)
+    assert set(kinds) == {BusyError}
 
 
 def test_a_killed_server_comes_back_while_the_other_reads(two: Tritons, first: Served, record_property: Told) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.examples import inference as example
 from tests.unit.inference.doubles import BLANK, Server, clock, loaded, model
 
-from radloop.inference.adapters.loading import Loaded
+from radloop.inference.adapters.loading import MOST_UNDER_WAY, Loaded
 from radloop.inference.adapters.triton import BusyError, DeadStubError, LateError
 from radloop.kit.errors import Permanent, Transient
 
@@ -173,6 +173,22 @@ def test_a_full_queue_costs_a_version_nothing() -> None:
     assert (keeper.warm("chest", 1), len(server.asked), server.unloads) == (True, asked, 0)
 
 
+def test_what_is_under_way_to_a_version_is_bounded() -> None:
+    """One more is told at once, so that it is asked elsewhere; there is room again once one is answered."""
+    server = Server()
+    keeper = loaded(server, example.released(1))
+    keeper._turn()
+    keeper._under_way["chest", 1] = MOST_UNDER_WAY
+    with pytest.raises(BusyError, match="queue of chest 1 is full"):
+        keeper.read(example.package(1), BLANK)
+    keeper._under_way["chest", 1] -= 1
+    keeper.read(example.package(1), BLANK)
+    server.failing[1] = Transient("triton is away")
+    with pytest.raises(Transient):
+        keeper.read(example.package(1), BLANK)
+    assert keeper._under_way["chest", 1] == MOST_UNDER_WAY - 1
+
+
 def test_a_late_answer_has_the_version_probed_and_a_late_probe_takes_its_traffic() -> None:
     """Under load it goes on; where it hangs others are asked, until it is seen to answer."""
     server = Server()
@@ -196,6 +212,22 @@ def test_a_late_answer_has_the_version_probed_and_a_late_probe_takes_its_traffic
     keeper._turn()
     assert keeper.warm("chest", 1)
     assert server.loads == [{1}]
+
+
+def test_a_version_that_answers_no_probe_is_loaded_anew() -> None:
+    """Triton may wait for ever for what a killed process held."""
+    server = Server()
+    keeper = loaded(server, example.released(1), example.released(2, "shadow", 2))
+    keeper._turn()
+    server.failing[1] = LateError("no answer in time", after=0.5)
+    with pytest.raises(LateError):
+        keeper.read(example.package(1), BLANK)
+    for _ in range(3):
+        with pytest.raises(LateError):
+            keeper._turn()
+        assert keeper.warm("chest", 2)
+    keeper._turn()
+    assert (keeper.warm("chest", 1), server.unloads, server.loads[2:]) == (True, 0, [{2}, {1, 2}])
 
 
 def test_a_server_that_says_nothing_at_all_gets_no_traffic() -> None:

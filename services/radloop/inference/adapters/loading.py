@@ -6,6 +6,7 @@ running. A version takes traffic here only once it has been seen to answer.
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -31,10 +32,16 @@ log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.5
 _PROBE_EVERY_S = 30.0
 _PROBE_WITHIN_S = 5.0
-"""A queue is bounded so that it is worked off sooner than this."""
+"""What is under way is bounded so that it is worked off sooner than this."""
 _WARM_UPS = 2
+_HANGS_AFTER = 3
+"""So many probes without an answer, one after the other, and the version is loaded anew: a process killed at a bad moment holds
+what Triton waits for."""
 _MENDED_AFTER_S = 5.0
 _CONFIG = "config.pbtxt"
+MOST_UNDER_WAY = 32
+"""So many requests to one version of one server, all together a few seconds of work on a CPU; one more is told at once. Triton's own
+bound of its queue costs one request in twenty half a second (2.51), so the configuration sets none."""
 _NEED = ("production", "canary", "shadow", "retired")
 
 Key = tuple[str, int]
@@ -84,11 +91,13 @@ class Loaded:
         self._warm: dict[Key, int] = {}
         """The versions that take traffic, and as the how manieth loading each does."""
         self._loadings = count(1)
+        self._under_way: Counter[Key] = Counter()
         self._doubted: set[Key] = set()
         self._dead: set[Key] = set()
         self._wrong: dict[Key, str] = {}
         self._refused: dict[Key, Refused] = {}
         self._looked: dict[str, float] = {}
+        self._late: dict[Key, int] = {}
         self.worker = Worker(f"loading {name}", self._turn)
 
     def start(self) -> None:
@@ -112,6 +121,10 @@ class Loaded:
             self.worker.wake()
             why = f"cannot be loaded: {refused.reason}" if refused else "is being loaded"
             raise Transient(f"{model} {version} {why}", after=0.2)
+        with self._lock:
+            if self._under_way[key] >= MOST_UNDER_WAY:
+                raise BusyError(f"the queue of {model} {version} is full", after=0.2)
+            self._under_way[key] += 1
         try:
             return self._server.infer(model, version, tensors, outputs, within)
         except BusyError:
@@ -122,6 +135,9 @@ class Loaded:
         except Transient as away:
             self._cool(key, since, away)
             raise
+        finally:
+            with self._lock:
+                self._under_way[key] -= 1
 
     def read(self, package: Package, images: NDArray[np.float32]) -> Outputs:
         """Return the outputs for images [N, C, H, W] by a version that is warm; see `ports.Reader`."""
@@ -210,7 +226,7 @@ class Loaded:
         if kept != loaded:
             log.info("unloaded", extra={"triton": self.name, "model": model, "versions": sorted(loaded - kept)})
         with self._lock:
-            self._dead = {key for key in self._dead if key[0] != model}
+            self._dead -= {(model, number) for number in dead}
         return kept
 
     def _bring_up(self, model: str, version: Version, wanted: set[int], loaded: set[int]) -> None:
@@ -234,6 +250,10 @@ class Loaded:
             self._refuse(key, refused.reason)
         except Transient as failed:
             self._cool(key, since, failed)
+            self._late[key] = self._late.get(key, 0) + 1 if isinstance(failed, LateError) else 0
+            if self._late[key] >= _HANGS_AFTER:
+                self._late[key] = 0
+                self._cool(key, None, DeadStubError(f"{model} {key[1]} hangs"))
             raise
 
     def _warm_up(self, key: Key, version: Version, *, known: bool) -> None:
@@ -241,6 +261,7 @@ class Loaded:
         described = self._packages.describe(*key, version.weights_sha256)
         for _ in range(1 if known else _WARM_UPS):
             probe(self._server.infer, described, _PROBE_WITHIN_S)
+        self._late.pop(key, None)
         with self._lock:
             self._warm.setdefault(key, next(self._loadings))
             self._doubted.discard(key)

@@ -20,9 +20,11 @@ _TYPES: Final[dict[int, str]] = {
     TensorProto.INT64: "TYPE_INT64", TensorProto.INT32: "TYPE_INT32", TensorProto.UINT8: "TYPE_UINT8",
 }
 _DELAY_US: Final = 200
-"""A lone request pays this delay in full, so it is short."""
-_QUEUE: Final = 32
-"""Whoever comes next is told at once, and asks another server or later: so many are worked off in seconds."""
+"""A lone request pays this delay in full, so it is short.
+
+There is no default_queue_policy: with one, Triton 2.51 lets a request in twenty wait for half a second. Inference bounds what is
+under way.
+"""
 _NAME: Final = r"[A-Za-z0-9_.:/-]{1,200}"
 """Names go into a configuration: one with a quotation mark in it could configure what it likes."""
 
@@ -82,7 +84,7 @@ def configurations(weights: bytes, name: str) -> tuple[str, str]:
     )
     there = (
         f'name: "{name}"\nplatform: "onnxruntime_onnx"\ndefault_model_filename: "model.onnx"\n{head}'
-        + (_batching("  preferred_batch_size: [ 8, 16, 32 ]\n") if batched else "")
+        + (_batching(" preferred_batch_size: [ 8, 16, 32 ]") if batched else "")
         + "instance_group [ { count: 1 kind: KIND_GPU } ]\nversion_policy { all { } }\n"
     )
     return here, there
@@ -103,10 +105,7 @@ def _tensor(value: ValueInfoProto, batched: bool) -> str:
 
 
 def _batching(preferred: str = "") -> str:
-    return (
-        f"dynamic_batching {{\n  max_queue_delay_microseconds: {_DELAY_US}\n{preferred}"
-        f"  default_queue_policy {{ max_queue_size: {_QUEUE} timeout_action: REJECT }}\n}}\n"
-    )
+    return f"dynamic_batching {{ max_queue_delay_microseconds: {_DELAY_US}{preferred} }}\n"
 
 
 def _listed(what: str, tensors: list[str]) -> str:
