@@ -16,7 +16,7 @@ from radloop.events.prediction import (
 )
 from radloop.events.report import ReportSigned
 from radloop.events.study import StudyBackfilled, StudyCompleted
-from radloop.inference.domain.answer import Outputs, answer, joined
+from radloop.inference.domain.answer import Doubles, Outputs, answer, joined, require_shapes
 from radloop.inference.domain.case import Case, Images, Pinned, images_of
 from radloop.inference.domain.fitness import eligible, refusal
 from radloop.inference.domain.model import Model, Version
@@ -243,21 +243,23 @@ def _read(ready: Sequence[_Ready], lens: Lens) -> list[Seen]:
     seen: list[Seen] = []
     for _, alike in groupby(sorted(ready, key=_version_of), key=_version_of):
         studies = list(alike)
-        package, images = studies[0].described.package, [image for one in studies for image in one.prepared]
+        package, home = studies[0].described.package, studies[0].described.home
+        images = [image for one in studies for image in one.prepared]
         try:
             outputs = joined([
                 lens.reader.read(package, np.stack(images[start:start + lens.batch])) for start in range(0, len(images), lens.batch)
             ])
+            require_shapes(outputs, package, home)
         except Permanent as never:
             if len(studies) > 1:
                 raise
             seen.append(_unread(studies[0], never.reason))
             continue
-        start = 0
+        start, distances = 0, home.distances(outputs.embedding)
         for one in studies:
             stop = start + len(one.prepared)
             try:
-                said = _prediction(one, outputs.part(start, stop), lens)
+                said = _prediction(one, outputs.part(start, stop), distances[start:stop], lens)
                 seen.append(Seen(
                     command=one.command, predictions=(said,), model=package.model, version=package.version, outlines=one.outlines,
                 ))
@@ -276,9 +278,9 @@ def _unread(one: _Ready, reason: str) -> Seen:
     return Seen(command=one.command, failure=reason, model=model, version=version, outlines=one.outlines)
 
 
-def _prediction(one: _Ready, outputs: Outputs, lens: Lens) -> Prediction:
+def _prediction(one: _Ready, outputs: Outputs, distances: Doubles, lens: Lens) -> Prediction:
     package, version = one.described.package, one.version
-    said = answer(outputs, package, one.described.home)
+    said = answer(outputs, package, one.described.home, distances)
     named = one.instances[said.image]
     where = EvidenceMap(named.sop_instance_uid, 1, named.rows, named.columns, outputs.evidence[said.image])
     return Prediction(

@@ -72,3 +72,28 @@ def test_what_was_given_back_or_ended_is_not_leased_by_a_late_sign_of_life(store
     desk.renew([again.reading_id])
     assert desk.take(ANY) is None
     assert sum(desk.counts()["done"].values()) == 1
+
+
+def test_more_of_a_rank_are_taken_beside_the_first_but_none_that_was_begun_before(store: Store) -> None:
+    """Those that arrived first, up to the most, never one in other hands, of another rank, or that was in hand when a process died."""
+    with store.connection() as connection:
+        connection.cursor().executemany(
+            "insert into reading (reading_id, case_id, site, role, revision, rank, arrived_at, takes)"
+            " values (%s, %s, 'site-1', 'serving', 1, %s, %s, %s)",
+            [
+                (f"reading-{number}", f"case-{number}", rank, datetime(2026, 1, number, tzinfo=UTC), takes)
+                for number, rank, takes in ((2, 0, 0), (3, 0, 1), (4, 1, 0), (5, 0, 0), (6, 0, 0), (7, 0, 0))
+            ],
+        )
+    here = StoredDesk(store)
+    first = here.take(ANY)
+    assert first is not None
+    beside = here.take_beside(first, 2, ["reading-2"])
+    assert sorted(one.reading_id for one in beside) == ["reading-5", "reading-6"]
+    assert {one.takes for one in beside} == {1}
+    assert [one.reading_id for one in StoredDesk(store).take_beside(first, 9)] == ["reading-2", "reading-7"]
+    here.end_all([(one, "recorded") for one in beside])
+    here.end_all([])
+    with store.connection() as connection:
+        ended = connection.execute("select reading_id, outcome from reading where ended_at is not null order by 1").fetchall()
+    assert ended == [("reading-5", "recorded"), ("reading-6", "recorded")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from radloop.events.order import OrderRecorded
 from radloop.events.wire import Wire
 from radloop.kit.clock import SystemClock
 from radloop.kit.errors import Permanent, Transient
-from radloop.kit.flow import Arrived, Decision, Record, on
+from radloop.kit.flow import Actor, Arrived, Command, Decision, Record, on
 from radloop.kit.fuse import FUSE_AFTER
 from radloop.kit.runner import Runner
 from radloop.kit.store import Store
@@ -214,3 +215,38 @@ def test_a_batch_wakes_whoever_waits_for_what_it_kept(here: Here) -> None:
     here.runner.after_commit("timer", lambda: woken.append("timer"))
     assert here.runner.settle_together(here.arrived(*CASES))
     assert woken == [[(len(CASES),)]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write(Command):
+    """Write a case into its book."""
+
+
+def test_commands_are_settled_together_and_those_that_were_before_are_left_out(database: str, tmp_path: Path) -> None:
+    """Their outcomes come by their ids; what is looked at ahead is looked at once, and its failure leaves all to be settled alone."""
+    (tmp_path / "0001_room.sql").write_text("create table book (key text primary key, heard jsonb not null);")
+    store = Store(database, "triage", {Book: Table(Book, "book", "key")})
+    store.migrate(tmp_path)
+    store.open()
+    looks: list[str] = []
+
+    def write(command: Write, book: Book | None) -> Record[Book]:
+        return Record(Book(key=command.subject, heard=(*(book.heard if book else ()), command.id)))
+
+    runner = Runner(store, (on(Write, write, keeps=Book),), Wire(), SystemClock())
+    commands = [
+        (Write(id=f"write-{case}", subject=case, site="s", at=datetime(2026, 1, 1, tzinfo=UTC), actor=Actor(kind="system", id="t")), "")
+        for case in CASES
+    ]
+    runner.submit(commands[0][0])
+    assert set(runner.submit_together(commands, lambda: looks.append("once"))) == {command.id for command, _ in commands[1:]}
+    assert looks == ["once"]
+
+    def away() -> None:
+        raise Transient("triton is away")
+
+    again = [(replace(command, id=f"again-{command.id}"), "") for command, _ in commands]
+    assert runner.submit_together(again, away) == {}
+    with store.connection() as connection:
+        assert connection.execute("select count(*), count(distinct xmin::text) from inbox").fetchone() == (len(CASES), 2)
+    store.close()

@@ -15,9 +15,9 @@ from radloop.kit.clock import ManualClock
 from radloop.kit.errors import Permanent
 
 
-def taken(reading_id: str = "reading-1", rank: int = 1, takes: int = 1) -> Taken:
+def taken(reading_id: str = "reading-1", rank: int = 1, takes: int = 1, case: str = "case-1") -> Taken:
     """Build a reading in somebody's hands."""
-    return Taken(reading_id, "case-1", "site-1", "serving", 1, rank, "", takes, 0)
+    return Taken(reading_id, case, "site-1", "serving", 1, rank, "", takes, 0)
 
 
 class Queue:
@@ -34,6 +34,15 @@ class Queue:
         if fit:
             self.waiting.remove(fit[0])
         return fit[0] if fit else None
+
+    def take_beside(self, taken: Taken, most: int, held: Collection[str]) -> tuple[Taken, ...]:
+        fit = [one for one in self.waiting if one.rank == taken.rank and one.takes == 1 and one.reading_id not in held][:most]
+        for one in fit:
+            self.waiting.remove(one)
+        return tuple(fit)
+
+    def end_all(self, ended: Collection[tuple[Taken, str]]) -> None:
+        self.ended += [(one.reading_id, outcome) for one, outcome in ended]
 
     def renew(self, reading_ids: Collection[str]) -> None:
         self.renewed.append(sorted(reading_ids))

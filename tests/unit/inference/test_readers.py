@@ -193,3 +193,83 @@ def test_a_reading_nobody_can_make_is_abandoned_and_said() -> None:
     queue, runner = Queue(taken(takes=6)), Runner()
     turn(queue, runner)
     assert [type(one) for one in runner.heard] == [AbandonReading]
+
+
+class Together:
+    """Reads what it is given together, but for some."""
+
+    def __init__(self, *alone: str) -> None:
+        self.alone, self.heard = alone, list[list[str]]()
+
+    def __call__(self, commands: Any) -> dict[str, Outcome]:
+        self.heard.append([command.id for command, _ in commands])
+        return {command.id: Outcome(kind="recorded") for command, _ in commands if command.id not in self.alone}
+
+
+def many(count: int, **changes: Any) -> Queue:
+    """Return a queue of readings of as many cases."""
+    return Queue(*(taken(f"reading-{number}", case=f"case-{number}", **changes) for number in range(count)))
+
+
+def quick(queue: Queue, together: Together, most: int = 4, runner: Runner | None = None) -> Readers:
+    """Return readers that have learned how little time a study takes."""
+    readers = Readers(queue, runner or Runner(), SystemClock(), 1, together=together, most=most)
+    readers._pace = 0.001
+    return readers
+
+
+def test_studies_that_wait_are_read_together_as_many_as_may() -> None:
+    """The most of them at once; a lone one is read alone."""
+    queue, together = many(5), Together()
+    readers = quick(queue, together)
+    readers._turn()
+    readers._turn()
+    assert together.heard == [[f"reading-{number}" for number in range(4)]]
+    assert sorted(queue.ended) == [(f"reading-{number}", "recorded") for number in range(5)]
+
+
+def test_how_many_are_read_together_follows_from_how_long_one_takes() -> None:
+    """Half a second is enough for what is begun at once; before it is known how long one takes it is one."""
+    queue, together = many(9), Together()
+    readers = Readers(queue, Runner(), SystemClock(), 1, together=together, most=8)
+    readers._turn()
+    assert together.heard == []
+    readers._pace = 0.2
+    readers._turn()
+    assert [len(one) for one in together.heard] == [2]
+
+
+@pytest.mark.parametrize("changes", [{"rank": 0}, {"takes": 2}])
+def test_a_stat_and_what_was_begun_before_are_read_alone(changes: dict[str, int]) -> None:
+    """A STAT waits for nobody; what was begun and not ended may be what ends its process."""
+    queue, together = many(3, **changes), Together()
+    readers = quick(queue, together)
+    for _ in range(3):
+        readers._turn()
+    assert together.heard == []
+    assert len(queue.ended) == 3
+
+
+def test_a_case_is_read_once_in_a_batch() -> None:
+    """Its second reading goes back, uncounted, and is taken next."""
+    queue, together = Queue(taken("a", case="one"), taken("b", case="one"), taken("c", case="two")), Together()
+    quick(queue, together)._turn()
+    assert together.heard == [["a", "c"]]
+    assert queue.given_back == [("b", 0.0)]
+
+
+def test_what_could_not_be_read_together_is_read_alone() -> None:
+    """One of them, or none of them: each gets its own try, and the others are not read again."""
+    runner, queue, together = Runner(), many(4), Together("reading-1")
+    quick(queue, together, runner=runner)._turn()
+    assert [command.id for command in runner.heard] == ["reading-1"]
+    assert len(queue.ended) == 4
+
+
+def test_where_a_dependency_is_away_nothing_of_a_batch_stays_in_hand() -> None:
+    """The first one alone finds out, and all go back for as long."""
+    runner, queue = Runner(Transient("triton is away", after=3.0)), many(3)
+    with pytest.raises(Transient):
+        quick(queue, Together("reading-0", "reading-1", "reading-2"), runner=runner)._turn()
+    assert queue.given_back == [("reading-0", 3.0), ("reading-1", 3.0), ("reading-2", 3.0)]
+    assert queue.ended == []

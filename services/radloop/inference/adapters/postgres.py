@@ -151,6 +151,8 @@ class StoredDesk:
 
     def end_all(self, ended: Collection[tuple[Taken, str]]) -> None:
         """End readings for good, each with its outcome."""
+        if not ended:
+            return
         with self._store.connection() as connection, connection.cursor() as cursor:
             cursor.executemany(
                 "update reading set leased_until = null, ended_at = now(), outcome = %s where reading_id = %s",

@@ -172,30 +172,28 @@ class Readers:
     def _see_through(self, taken: Sequence[Taken], *, hangs: bool) -> float:
         """Read, and end the readings or put them back; return at once for the next."""
         started = self._clock.monotonic()
-        if len(taken) == 1 or not self._seen_together(taken):
-            for place, one in enumerate(taken):
-                try:
-                    self._seen_alone(one, hangs=hangs)
-                except Transient as away:
-                    for other in taken[place + 1:]:
-                        self._queue.give_back(other, away.after or 0.0)
-                    raise
+        rest = self._seen_together(taken) if len(taken) > 1 else list(taken)
+        while rest:
+            try:
+                self._seen_alone(rest.pop(0), hangs=hangs)
+            except Transient as away:
+                for other in rest:
+                    self._queue.give_back(other, away.after or 0.0)
+                raise
         took = (self._clock.monotonic() - started) / len(taken)
         self._pace += _PACE_LEARNED * (took - self._pace)
         for one in taken:
             telemetry.observe("radloop_reading_seconds", took, reading_class=CLASSES[one.rank])
         return 0.0
 
-    def _seen_together(self, taken: Sequence[Taken]) -> bool:
-        """Read several studies together, and end their readings; say whether it could be done."""
+    def _seen_together(self, taken: Sequence[Taken]) -> list[Taken]:
+        """Read several studies together, and end their readings; return those that are to be read alone."""
         with telemetry.span("readings", taken[0].trace, reading_class=CLASSES[taken[0].rank], readings=len(taken)):
             outcomes = self._together([(self._command(one), one.trace) for one in taken])
-        if len(outcomes) < len(taken):
-            return False
         for outcome in outcomes.values():
             measure(outcome)
-        self._queue.end_all([(one, outcomes[one.reading_id].kind) for one in taken])
-        return True
+        self._queue.end_all([(one, outcomes[one.reading_id].kind) for one in taken if one.reading_id in outcomes])
+        return [one for one in taken if one.reading_id not in outcomes]
 
     def _seen_alone(self, taken: Taken, *, hangs: bool) -> None:
         with telemetry.span("reading", taken.trace, role=taken.role, reading_class=CLASSES[taken.rank]):

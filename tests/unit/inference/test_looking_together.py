@@ -1,0 +1,139 @@
+"""Studies that are looked at together: one batch for one version, each its own answer, and what is wrong with one harms no other."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.dicom_making import file_of, radiograph
+from tests.examples import inference as example
+from tests.examples.shared import study
+from tests.unit.inference.test_reading import Desk, live, recorded
+
+from radloop.inference.domain.answer import Outputs
+from radloop.inference.domain.case import CLASSES, Case
+from radloop.inference.domain.reading import Seen
+from radloop.inference.handlers import Lens, look, look_together, record_reading
+from radloop.kit.errors import Permanent
+from radloop.kit.flow import Record, Skip
+from radloop.standards.package import Package
+from tests.examples.segmenting import segmenter
+
+
+class Cases(Desk):
+    """Several cases of one desk."""
+
+    def __init__(self, cases: dict[str, Case], *releases: Any) -> None:
+        super().__init__(None, *releases)
+        self.cases = cases
+
+    def case(self, case_id: str) -> Case | None:
+        return self.cases.get(case_id)
+
+
+class ByGrey:
+    """Says of each image its mean, so that one can tell whose answer an answer is."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def read(self, package: Package, images: np.ndarray) -> Outputs:
+        self.asked.append(len(images))
+        mean = images.mean(axis=(1, 2, 3))
+        return Outputs(
+            np.repeat(mean[:, None, None], 2, axis=1).astype(np.float32), np.zeros((len(images), example.WIDTH), np.float32),
+            np.ones((len(images), 1, 7, 7), np.float32),
+        )
+
+
+def together(count: int, reader: Any, **changes: Any) -> tuple[dict[str, Seen], Lens]:
+    """Look at as many studies, each of its own grey; `changes` are files by their case's number."""
+    files = example.Files()
+    cases, commands = {}, []
+    for number in range(count):
+        pixels = np.full((32, 32), 20 + 30 * number, np.uint8)
+        pixels[0, :2] = 0, 255
+        blob = files.put(changes.get(f"file_{number}", file_of(radiograph(pixels, SOPInstanceUID=f"2.25.{number}"))))
+        instance = replace(study().instances[0], blob=blob, sop_instance_uid=f"2.25.{number}")
+        cases[f"case-{number}"] = replace(live(instances=(instance,)), case_id=f"case-{number}")
+        commands.append(replace(example.read("serving", 1), id=f"reading-{number}", subject=f"case-{number}"))
+    through = Lens(
+        Cases(cases, example.released()), files, example.Packages(), reader, example.Preparer(files), example.Encoder(), batch=3,
+    )
+    return look_together(commands, through), through
+
+
+def test_each_study_gets_its_own_answer_from_a_shared_batch() -> None:
+    """Five studies travel as three and two; brighter ones are more probable, and every answer names its own image."""
+    reader = ByGrey()
+    seen, _ = together(5, reader)
+    assert reader.asked == [3, 2]
+    answers = [seen[f"reading-{number}"].predictions[0] for number in range(5)]
+    assert [one.sop_instance_uid for one in answers] == [f"2.25.{number}" for number in range(5)]
+    probabilities = [one.findings[0].probability for one in answers]
+    assert probabilities == sorted(probabilities)
+    assert probabilities[0] < probabilities[4]
+
+
+def test_one_that_cannot_be_decoded_fails_alone() -> None:
+    """The others are read all the same."""
+    seen, _ = together(3, ByGrey(), file_1=b"no image at all")
+    assert [bool(seen[f"reading-{number}"].predictions) for number in range(3)] == [True, False, True]
+    assert "image 1 of 1" in seen["reading-1"].failure
+
+
+def test_one_whose_score_is_not_finite_fails_alone() -> None:
+    """A number that is none is rejected for its own study, and never repaired."""
+    class OneIsNone(ByGrey):
+        def read(self, package: Package, images: np.ndarray) -> Outputs:
+            said = super().read(package, images)
+            said.members[1] = np.nan
+            return said
+
+    seen, _ = together(3, OneIsNone())
+    assert [one.failure for one in seen.values()] == ["", "a score is not finite", ""]
+
+
+def test_a_version_that_refuses_a_batch_leaves_each_to_be_read_alone() -> None:
+    """Which of them it was is not known then; a lone one says so itself."""
+    class Refuses(ByGrey):
+        def read(self, package: Package, images: np.ndarray) -> Outputs:
+            raise Permanent("triton refused it")
+
+    with pytest.raises(Permanent):
+        together(2, Refuses())
+    seen, _ = together(1, Refuses())
+    assert seen["reading-0"].failure == "triton refused it"
+
+
+class WithSegmenter(example.Packages):
+    """The chest model, and a segmenter beside it."""
+
+    def describe(self, model: str, version: int, weights_sha256: str) -> Any:
+        return segmenter(version) if model == "lungs" else super().describe(model, version, weights_sha256)
+
+
+def test_images_are_encoded_ahead_once_they_were_read_where_a_segmenter_serves() -> None:
+    """A reading of its own follows, for nobody who waits; it is asked of the encoder, and says nothing."""
+    files, encoder = example.Files(), example.Encoder()
+    case = live()
+    desk = Desk(case, example.released())
+    lungs = replace(example.released(), subject="lungs", model="lungs")
+    desk.models = lambda: (desk.model, type(desk.model)(model="lungs").released(lungs))  # type: ignore[method-assign]
+    through = Lens(desk, files, WithSegmenter(), example.Reader(), example.Preparer(files), encoder)
+    decision = record_reading(look(example.read("serving", 1), through), case)
+    after = recorded(decision)
+    assert {one.role: CLASSES[one.rank] for one in after.wanted()} == {"serving": "live", "shadow": "shadow", "encode": "shadow"}
+    assert [type(one).__name__ for one in decision.emit] == ["PredictionMade"]
+    assert decision.emit[0].prediction.model == "chest"
+    ahead = record_reading(look(example.read("encode", 1), through), after)
+    assert isinstance(ahead, Skip)
+    assert encoder.asked == [case.case_id]
+
+
+def test_without_a_segmenter_nothing_is_encoded() -> None:
+    """No reading follows that would find nothing to do."""
+    seen, _ = together(1, ByGrey())
+    decision = record_reading(seen["reading-0"], live())
+    assert isinstance(decision, Record)
+    assert {one.role for one in decision.state.wanted()} == {"serving", "shadow"}
