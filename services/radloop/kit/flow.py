@@ -7,7 +7,7 @@ function `(seen, state) -> Decision`; `on(...)` puts it in the room's typed tabl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeAlias, TypeVar, overload
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, overload
 from uuid import UUID, uuid5
 
 _CAUSES = UUID("6f0e3c52-8f0f-5d0c-9d5e-2b8f3a3d7c11")
@@ -252,3 +252,21 @@ class Arrived:
     revocable: bool = False
     route: str = ""
     along: Callable[[Any], bool] | None = None
+
+
+Kept = Literal["state", "event", "delivery", "timer", "job"]
+
+
+def what_it_keeps(decision: Record[Any] | Skip | Reject) -> frozenset[Kept]:
+    """Say what a decision keeps, for those who wait for it."""
+    match decision:
+        case Record():
+            said: dict[Kept, bool] = {
+                "state": decision.state is not None, "event": bool(decision.emit), "delivery": bool(decision.deliver),
+                "timer": any(timer.when for timer in decision.timers), "job": bool(decision.jobs),
+            }
+            return frozenset(what for what, kept in said.items() if kept)
+        case Reject():
+            return frozenset({"event"} if decision.emit else ())
+        case Skip():
+            return frozenset()

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from radloop.kit import codec, telemetry
@@ -18,14 +18,12 @@ from radloop.kit.clock import Clock
 from radloop.kit.codec import EventCodec
 from radloop.kit.courtesy import Courtesy
 from radloop.kit.errors import Permanent, Transient
-from radloop.kit.flow import Arrived, Command, Due, Event, Input, Outcome, Record, Reject, Route, Skip
+from radloop.kit.flow import Arrived, Command, Due, Event, Input, Kept, Outcome, Record, Reject, Route, Skip, what_it_keeps
 from radloop.kit.fuse import Fuse
 from radloop.kit.store import Store, Unit, Work
 from radloop.kit.worker import places
 
 log = logging.getLogger(__name__)
-
-Kept = Literal["state", "event", "delivery", "timer", "job"]
 
 ATTEMPTS = 5
 IDENTITY_LENGTH = 512
@@ -302,7 +300,7 @@ class Runner:
         decision = route.decide(unit.seen, work.load(route.keeps, unit.keys))
         outcome = self._keep(work, route, unit.keys, arrived, decision)
         work.settle(route.name, arrived.seen.id, outcome)
-        return outcome, _kept(decision)
+        return outcome, what_it_keeps(decision)
 
     def _keep(
         self, work: Work, route: Route[Any], keys: tuple[str, ...], arrived: Arrived, decision: Record[Any] | Skip | Reject,
@@ -390,21 +388,6 @@ class Runner:
         with self.store.begin() as work:
             work.reopen(item, route, arrived.seen.id)
         return outcome
-
-
-def _kept(decision: Record[Any] | Skip | Reject) -> frozenset[Kept]:
-    """Say what a decision keeps, for those who wait for it."""
-    match decision:
-        case Record():
-            said: dict[Kept, bool] = {
-                "state": decision.state is not None, "event": bool(decision.emit), "delivery": bool(decision.deliver),
-                "timer": any(timer.when for timer in decision.timers), "job": bool(decision.jobs),
-            }
-            return frozenset(what for what, kept in said.items() if kept)
-        case Reject():
-            return frozenset({"event"} if decision.emit else ())
-        case Skip():
-            return frozenset()
 
 
 def _flaw(seen: Input) -> str:
