@@ -21,6 +21,7 @@ PAD, NEGATIVE, POSITIVE, BOX_FIRST, BOX_LAST = -1, 0, 1, 2, 3
 """Labels of prompt tokens as Segment Anything numbers them (Kirillov et al. 2023, prompt encoder)."""
 MOST_PROMPTS: Final = 100
 """So many prompts on one image; whoever needs more draws by hand."""
+MOST_CORNERS: Final = 10_000
 _OF_A_SCRIBBLE: Final = 6
 
 
@@ -64,8 +65,8 @@ def check(prompt: Prompt, rows: int, columns: int) -> Prompt:
             corners = ((x0, y0), (x1, y1))
         case Scribble(path):
             corners = path
-    if not corners:
-        raise Permanent("a scribble needs at least one corner")
+    if not 0 < len(corners) <= MOST_CORNERS:
+        raise Permanent(f"a scribble needs 1 to {MOST_CORNERS} corners")
     if not all(isfinite(number) for corner in corners for number in corner):
         raise Permanent("a coordinate is not a finite number")
     if not all(0 <= x <= columns and 0 <= y <= rows for x, y in corners):

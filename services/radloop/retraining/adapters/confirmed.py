@@ -27,6 +27,7 @@ from radloop.standards.masks import Mask
 _SMALLEST_SHARE = 0.01
 _MOST_BYTES = 64 * 1024 * 1024
 _INSIDE = 255
+_UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,31 @@ class Pair:
     structures: Truths
 
 
+def count(archive: bytes) -> int:
+    """Count the pairs of an archive, without looking into an image; raise Permanent where it is not in order."""
+    images, _, _ = _paired(archive)
+    return len(images)
+
+
 def pairs(archive: bytes) -> Iterator[Pair]:
-    """Yield the pairs of an archive in the order of their names; raise Permanent, naming the file, where it is not in order."""
+    """Yield the pairs of an archive in the order of their names; raise Permanent, naming the file, where it is not in order.
+
+    Images are decoded here: for a job's process, which may end over one, and not for the room's.
+    """
+    images, masks, patients = _paired(archive)
+    for name in sorted(images):
+        structures = _structures(_mask(name, masks[name]))
+        if len(structures):
+            yield Pair(name, patients.get(name, name), grey(name, images[name]), structures)
+
+
+def _paired(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, str]]:
     images, masks, patients = _files(archive)
     if not images:
         raise Permanent("the archive holds no images/<name>.png, .jpg or .dcm")
     if missing := sorted(set(images) ^ set(masks)):
         raise Permanent(f"{missing[0]}: an image needs a mask of the same name, and a mask an image ({len(missing)} have none)")
-    for name in sorted(images):
-        structures = _structures(_mask(name, masks[name]))
-        if len(structures):
-            yield Pair(name, patients.get(name, name), grey(name, images[name]), structures)
+    return images, masks, patients
 
 
 def _files(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, str]]:
@@ -80,7 +95,7 @@ def grey(name: str, data: bytes) -> Singles:
     try:
         with Image.open(io.BytesIO(data)) as image:
             levels = np.asarray(image.convert("L"), np.float32)
-    except (UnidentifiedImageError, OSError, ValueError) as broken:
+    except _UNREADABLE as broken:
         raise Permanent(f"{name}: not an image that can be read") from broken
     return resize(levels / np.float32(255.0), SIDE, SIDE)
 
@@ -89,7 +104,7 @@ def _mask(name: str, data: bytes) -> Mask:
     try:
         with Image.open(io.BytesIO(data)) as image:
             levels = np.asarray(image.convert("L"))
-    except (UnidentifiedImageError, OSError, ValueError) as broken:
+    except _UNREADABLE as broken:
         raise Permanent(f"{name}: its mask is not an image that can be read") from broken
     share = resize((levels == _INSIDE).astype(np.float32), SIDE, SIDE)
     return np.asarray(share > 0.5)

@@ -12,7 +12,7 @@ from radloop.kit.errors import Permanent
 from radloop.kit.flow import Outcome
 from radloop.kit.jobs import progress_of
 from radloop.kit.runner import Runner
-from radloop.retraining.adapters.confirmed import pairs
+from radloop.retraining.adapters.confirmed import count
 from radloop.retraining.adapters.drift import drift_of
 from radloop.retraining.adapters.package import renumbered, unpack
 from radloop.retraining.adapters.postgres import StoredShelf
@@ -66,7 +66,7 @@ class RetrainingService(rpc.RetrainingServiceServicer):
 
     def Adapt(self, request: pb.AdaptRequest, context: grpc.ServicerContext) -> pb.AdaptResponse:  # noqa: ARG002, N802 - gRPC's shape
         """Adapt a segmenter to confirmed masks now."""
-        images = sum(1 for _ in pairs(request.masks_tar))  # what is wrong with them is said now, not by the job
+        images = count(request.masks_tar)  # what is wrong with the archive is said now, what with an image by the job
         outcome = self._runner.submit(Adapt(
             id=_required(request.command_id), subject=_name(request.model), site=self._site, at=self._clock.now(),
             actor=_actor(request.actor), masks=self._blobs.put(request.masks_tar).sha256, images=images,
