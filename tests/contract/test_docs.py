@@ -59,6 +59,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "one.png").write_bytes(b"pixels")
+    (tmp_path / "images/another.png").write_bytes(b"pixels")
     (tmp_path / "patients.csv").write_text("name,patient\none,p1\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RADLOOP_HOME", str(tmp_path))

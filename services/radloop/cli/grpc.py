@@ -17,6 +17,8 @@ from radloop.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
     common_pb2,
+    inference_service_pb2,
+    inference_service_pb2_grpc,
     ingestion_service_pb2,
     ingestion_service_pb2_grpc,
     retraining_service_pb2,
@@ -211,6 +213,13 @@ class Rooms:
             request = retraining_service_pb2.AdaptRequest(model=model, masks_tar=masks, actor=self._actor, command_id=command_id)
             said = retraining_service_pb2_grpc.RetrainingServiceStub(channel).Adapt(request, **call)
         return said.cycle_id, said.reason
+
+    def propose(self, image: bytes, model: str) -> tuple[bytes, float]:
+        """Have a mask proposed for an image; return it as a PNG file, and the quality that the segmenter expects of it."""
+        with self._asking("inference", seconds=60) as (channel, call):
+            request = inference_service_pb2.ProposeRequest(image=image, model=model)
+            said = inference_service_pb2_grpc.InferenceServiceStub(channel).Propose(request, **call)
+        return said.mask_png, said.quality
 
     def check_model(self, package: bytes) -> None:
         """Have a package looked at without registering it; raise Permanent with what is wrong."""

@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from radloop.cli import drift, packages
+from radloop.cli import drift, packages, teaching
 from radloop.cli.grpc import Cycle, ModelVersion, Rooms
 from radloop.cli.table import local, table
 
@@ -36,6 +36,7 @@ def add_parser(commands: Any) -> None:
     adding.add_argument("folder", type=Path, help="a version folder (model.onnx, radloop.yaml, …) or a .tar of one")
     adding.set_defaults(ask=add)
     packages.add_verbs(verbs)
+    teaching.add_verbs(verbs)
     drift.add_verb(verbs)
     forward = verbs.add_parser("promote", help="move a version to a stage; refused without a passed gate")
     forward.add_argument("version", type=int)

@@ -1,26 +1,19 @@
-"""`radloop models validate|describe|schema|adapt`: what a model package is, whether it is in order, and a segmenter taught by masks."""
+"""`radloop models validate|describe|schema`: what a model package is, and whether it is in order."""
 
 import argparse
-import csv
 import io
 import json
 import sys
 import tarfile
-import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from radloop.cli.addresses import addresses
-from radloop.cli.grpc import Cycle, Rooms
+from radloop.cli.grpc import Rooms
 from radloop.cli.table import local
 from radloop.kit.errors import Misconfigured, Transient
 from radloop.standards import package as standard
-
-_ENDED = {"none", "gated-out", "released", "failed"}
-_IMAGES = (".png", ".jpg", ".jpeg", ".dcm")
-_LOOK_EVERY_S = 1.0
 
 
 def add_verbs(verbs: Any) -> None:
@@ -36,27 +29,13 @@ def add_verbs(verbs: Any) -> None:
     describing.add_argument("--yaml", action="store_true", help="the package's radloop.yaml as it is")
     describing.set_defaults(ask=describe)
     verbs.add_parser("schema", help="print the JSON Schema of radloop.yaml").set_defaults(run=schema)
-    adapting = verbs.add_parser(
-        "adapt", help="teach a segmenter by confirmed masks; minutes on 2 cores, and released only through its gate",
-        description="A share of the patients teaches, the others judge. In a mask 255 is inside, 0 outside, others are not judged;"
-        " its connected parts are outlined each on its own.",
-    )
-    adapting.add_argument("--images", type=Path, required=True, metavar="DIR", help="images: .png, .jpg or .dcm")
-    adapting.add_argument("--masks", type=Path, required=True, metavar="DIR", help="masks: .png, by the images' names")
-    adapting.add_argument(
-        "--patients", type=Path, metavar="CSV", help="columns name,patient; without it each image is a patient of its own",
-    )
-    adapting.add_argument("--most", type=int, default=400, metavar="N", help="hand over so many images at most (%(default)s)")
-    adapting.add_argument("--model", default="lungs", help="the segmenter's name (%(default)s)")
-    adapting.add_argument("--no-wait", action="store_true", help="return at once; `models cycle --show --model NAME` tells how it stands")
-    adapting.set_defaults(ask=adapt)
 
 
 def packed(folder: Path) -> bytes:
     """Return a package as a tar: the version folder's files, and a segmenter's encoder from beside it."""
     if folder.is_file():
         return folder.read_bytes()
-    return _tar(_files(folder))
+    return tar_of(_files(folder))
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -85,7 +64,8 @@ def named(package: bytes) -> str:
         raise Misconfigured(f"not a tar with {standard.FILE} in it") from other
 
 
-def _tar(files: Iterator[tuple[str, Path]]) -> bytes:
+def tar_of(files: Iterable[tuple[str, Path]]) -> bytes:
+    """Return files as a tar, by these names."""
     packed_files = io.BytesIO()
     with tarfile.open(fileobj=packed_files, mode="w") as archive:
         for name, file in files:
@@ -104,9 +84,9 @@ def validate(args: argparse.Namespace) -> int:
         files = dict(_files(args.folder))
         for name, hashed in says.files.items():
             if name not in files:
-                return _wrong(f"{name} is missing")
+                return wrong(f"{name} is missing")
             if (found := standard.sha256_of(files[name])) != hashed:
-                return _wrong(f"{name} is not what {standard.FILE} names: its SHA-256 is {found}")
+                return wrong(f"{name} is not what {standard.FILE} names: its SHA-256 is {found}")
         print(f"{standard.FILE}: {says.model} version {says.version}, a {says.kind}; its fields and the hashes of its files are in order")
     else:
         print(f"{standard.FILE}: {named(package)}; its fields are in order")
@@ -120,7 +100,8 @@ def validate(args: argparse.Namespace) -> int:
     return 0
 
 
-def _wrong(sentence: str) -> int:
+def wrong(sentence: str) -> int:
+    """Say what is wrong, and return the exit status for it."""
     print(f"radloop: {sentence}", file=sys.stderr)
     return 1
 
@@ -135,7 +116,7 @@ def describe(rooms: Rooms, args: argparse.Namespace) -> int:
     """Print what one version is."""
     version, text = rooms.describe_model(args.model, args.version)
     if version is None:
-        return _wrong(f"there is no version {args.version} of {args.model}; `radloop models list` shows those there are")
+        return wrong(f"there is no version {args.version} of {args.model}; `radloop models list` shows those there are")
     if args.yaml:
         print(text, end="")
         return 0
@@ -173,52 +154,3 @@ def sentences(says: standard.AnyPackage) -> Iterator[str]:
         yield f"ensemble: {says.members}; out of distribution: {says.ood.kind if says.ood else 'cannot tell'}"
     yield f"weights: {says.weights_sha256}"
     yield f"learned from: {says.snapshot_sha256}" + (f", cycle {says.origin}" if says.origin else "")
-
-
-def adapt(rooms: Rooms, args: argparse.Namespace) -> int:
-    """Hand over confirmed masks and follow what becomes of them."""
-    files = list(_confirmed(args.images, args.masks, args.patients, args.most))
-    if not any(name.startswith("images/") for name, _ in files):
-        return _wrong(f"no image in {args.images} has a mask of the same name in {args.masks}")
-    cycle_id, reason = rooms.adapt(args.model, _tar(iter(files)), str(uuid.uuid4()))
-    if reason:
-        return _wrong(f"not started: {reason}")
-    print(f"cycle {cycle_id} started: {sum(name.startswith('images/') for name, _ in files)} images with masks")
-    if args.no_wait:
-        return 0
-    ended = _followed(rooms, cycle_id, args.model)
-    print(f"cycle {ended.id}: {ended.state}" + (f", version {ended.version}" if ended.version else ""))
-    for sentence in ended.evidence:
-        print(f"  {sentence}")
-    return 0 if ended.state == "released" else 1
-
-
-def _confirmed(images: Path, masks: Path, patients: Path | None, most: int) -> Iterator[tuple[str, Path]]:
-    """Yield the archive's names and files: of images that have a mask, in the order of their names."""
-    if patients is not None:
-        with patients.open(newline="", encoding="utf-8") as file:
-            columns = next(csv.reader(file), [])
-        if not {"name", "patient"} <= set(columns):
-            raise Misconfigured(f"{patients} needs the columns name and patient")
-        yield "patients.csv", patients
-    found = 0
-    for image in sorted(images.iterdir()):
-        mask = masks / f"{image.stem}.png"
-        if image.suffix.lower() in _IMAGES and mask.is_file() and found < most:
-            found += 1
-            yield f"images/{image.name}", image
-            yield f"masks/{mask.name}", mask
-
-
-def _followed(rooms: Rooms, cycle_id: str, model: str) -> Cycle:
-    """Return how a cycle ended, a bar showing meanwhile how far it is."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description:24}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("waiting", total=1.0)
-        while (now := rooms.cycle(cycle_id, model)).state not in _ENDED:
-            bar.update(task, completed=now.progress, description=now.note or now.state)
-            time.sleep(_LOOK_EVERY_S)
-    return now

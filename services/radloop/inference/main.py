@@ -49,7 +49,7 @@ def build(settings: Settings) -> Room:
     ], deadline, clock)
     files = Folder(settings.blobs)
     decoders = Decoders(files, settings.decoders)
-    segmenters = Segmenters(desk, files, packages, decoders, fleet.infer, desk)
+    segmenters = Segmenters(desk, files, packages, decoders, fleet.infer, desk, decoders.prepare_bytes)
     lens = Lens(desk, files, packages, fleet, decoders, segmenters, settings.batch)
 
     def furnish(runner: Runner) -> Furnishing:

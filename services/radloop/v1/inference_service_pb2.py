@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from radloop.v1 import common_pb2 as radloop_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"radloop/v1/inference_service.proto\x12\nradloop.v1\x1a\x17radloop/v1/common.proto\"\x14\n\x12GetReadingsRequest\"\x86\x03\n\x13GetReadingsResponse\x12=\n\x07waiting\x18\x01 \x03(\x0b\x32,.radloop.v1.GetReadingsResponse.WaitingEntry\x12=\n\x07running\x18\x02 \x03(\x0b\x32,.radloop.v1.GetReadingsResponse.RunningEntry\x12\x37\n\x04\x64one\x18\x03 \x03(\x0b\x32).radloop.v1.GetReadingsResponse.DoneEntry\x12+\n\x08versions\x18\x04 \x03(\x0b\x32\x19.radloop.v1.LoadedVersion\x1a.\n\x0cWaitingEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a.\n\x0cRunningEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a+\n\tDoneEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"^\n\rLoadedVersion\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05stage\x18\x03 \x01(\t\x12\r\n\x05ready\x18\x04 \x01(\x08\x42\n\n\x08_version\"\xec\x01\n\x0eSegmentRequest\x12*\n\x05image\x18\x01 \x01(\x0b\x32\x19.radloop.v1.OutlinedImageH\x00\x12(\n\x05point\x18\x02 \x01(\x0b\x32\x17.radloop.v1.PointPromptH\x00\x12$\n\x03\x62ox\x18\x03 \x01(\x0b\x32\x15.radloop.v1.BoxPromptH\x00\x12.\n\x08scribble\x18\x04 \x01(\x0b\x32\x1a.radloop.v1.ScribblePromptH\x00\x12&\n\x04undo\x18\x05 \x01(\x0b\x32\x16.radloop.v1.UndoPromptH\x00\x42\x06\n\x04what\"\x89\x01\n\rOutlinedImage\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12\x18\n\x10sop_instance_uid\x18\x02 \x01(\t\x12\x12\n\x05\x66rame\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05model\x18\x04 \x01(\t\x12 \n\x05\x61\x63tor\x18\x05 \x01(\x0b\x32\x11.radloop.v1.ActorB\x08\n\x06_frame\"]\n\x0bPointPrompt\x12\x0e\n\x01x\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x01y\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08positive\x18\x03 \x01(\x08H\x02\x88\x01\x01\x42\x04\n\x02_xB\x04\n\x02_yB\x0b\n\t_positive\"k\n\tBoxPrompt\x12\x0f\n\x02x0\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02y0\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x02x1\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x0f\n\x02y1\x18\x04 \x01(\x01H\x03\x88\x01\x01\x42\x05\n\x03_x0B\x05\n\x03_y0B\x05\n\x03_x1B\x05\n\x03_y1\"L\n\x0eScribblePrompt\x12\n\n\x02xs\x18\x01 \x03(\x01\x12\n\n\x02ys\x18\x02 \x03(\x01\x12\x15\n\x08positive\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x0b\n\t_positive\"\x0c\n\nUndoPrompt\"\x7f\n\x0fSegmentResponse\x12)\n\x05ready\x18\x01 \x01(\x0b\x32\x18.radloop.v1.OutlineReadyH\x00\x12&\n\x07outline\x18\x02 \x01(\x0b\x32\x13.radloop.v1.OutlineH\x00\x12\x11\n\x07refused\x18\x03 \x01(\tH\x00\x42\x06\n\x04what\"\x9d\x01\n\x0cOutlineReady\x12\x11\n\x04rows\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x07\x63olumns\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x14\n\x07version\x18\x05 \x01(\x05H\x02\x88\x01\x01\x12\x0e\n\x06reason\x18\x06 \x01(\tB\x07\n\x05_rowsB\n\n\x08_columnsB\n\n\x08_version\"m\n\x07Outline\x12\x0e\n\x06\x63ounts\x18\x01 \x03(\x05\x12\x14\n\x07quality\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x14\n\x07prompts\x18\x04 \x01(\x05H\x01\x88\x01\x01\x42\n\n\x08_qualityB\n\n\x08_prompts2\xb4\x01\n\x10InferenceService\x12S\n\x0bGetReadings\x12\x1e.radloop.v1.GetReadingsRequest\x1a\x1f.radloop.v1.GetReadingsResponse\"\x03\x90\x02\x01\x12K\n\x07Segment\x12\x1a.radloop.v1.SegmentRequest\x1a\x1b.radloop.v1.SegmentResponse\"\x03\x90\x02\x01(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"radloop/v1/inference_service.proto\x12\nradloop.v1\x1a\x17radloop/v1/common.proto\"\x14\n\x12GetReadingsRequest\".\n\x0eProposeRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12\r\n\x05model\x18\x02 \x01(\t\"\xb4\x01\n\x0fProposeResponse\x12\x10\n\x08mask_png\x18\x01 \x01(\x0c\x12\x14\n\x07quality\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04rows\x18\x03 \x01(\x05H\x01\x88\x01\x01\x12\x14\n\x07\x63olumns\x18\x04 \x01(\x05H\x02\x88\x01\x01\x12\r\n\x05model\x18\x05 \x01(\t\x12\x14\n\x07version\x18\x06 \x01(\x05H\x03\x88\x01\x01\x42\n\n\x08_qualityB\x07\n\x05_rowsB\n\n\x08_columnsB\n\n\x08_version\"\x86\x03\n\x13GetReadingsResponse\x12=\n\x07waiting\x18\x01 \x03(\x0b\x32,.radloop.v1.GetReadingsResponse.WaitingEntry\x12=\n\x07running\x18\x02 \x03(\x0b\x32,.radloop.v1.GetReadingsResponse.RunningEntry\x12\x37\n\x04\x64one\x18\x03 \x03(\x0b\x32).radloop.v1.GetReadingsResponse.DoneEntry\x12+\n\x08versions\x18\x04 \x03(\x0b\x32\x19.radloop.v1.LoadedVersion\x1a.\n\x0cWaitingEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a.\n\x0cRunningEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a+\n\tDoneEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"^\n\rLoadedVersion\x12\r\n\x05model\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05stage\x18\x03 \x01(\t\x12\r\n\x05ready\x18\x04 \x01(\x08\x42\n\n\x08_version\"\xec\x01\n\x0eSegmentRequest\x12*\n\x05image\x18\x01 \x01(\x0b\x32\x19.radloop.v1.OutlinedImageH\x00\x12(\n\x05point\x18\x02 \x01(\x0b\x32\x17.radloop.v1.PointPromptH\x00\x12$\n\x03\x62ox\x18\x03 \x01(\x0b\x32\x15.radloop.v1.BoxPromptH\x00\x12.\n\x08scribble\x18\x04 \x01(\x0b\x32\x1a.radloop.v1.ScribblePromptH\x00\x12&\n\x04undo\x18\x05 \x01(\x0b\x32\x16.radloop.v1.UndoPromptH\x00\x42\x06\n\x04what\"\x89\x01\n\rOutlinedImage\x12\x0f\n\x07\x63\x61se_id\x18\x01 \x01(\t\x12\x18\n\x10sop_instance_uid\x18\x02 \x01(\t\x12\x12\n\x05\x66rame\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\r\n\x05model\x18\x04 \x01(\t\x12 \n\x05\x61\x63tor\x18\x05 \x01(\x0b\x32\x11.radloop.v1.ActorB\x08\n\x06_frame\"]\n\x0bPointPrompt\x12\x0e\n\x01x\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x01y\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08positive\x18\x03 \x01(\x08H\x02\x88\x01\x01\x42\x04\n\x02_xB\x04\n\x02_yB\x0b\n\t_positive\"k\n\tBoxPrompt\x12\x0f\n\x02x0\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x02y0\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x02x1\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x0f\n\x02y1\x18\x04 \x01(\x01H\x03\x88\x01\x01\x42\x05\n\x03_x0B\x05\n\x03_y0B\x05\n\x03_x1B\x05\n\x03_y1\"L\n\x0eScribblePrompt\x12\n\n\x02xs\x18\x01 \x03(\x01\x12\n\n\x02ys\x18\x02 \x03(\x01\x12\x15\n\x08positive\x18\x03 \x01(\x08H\x00\x88\x01\x01\x42\x0b\n\t_positive\"\x0c\n\nUndoPrompt\"\x7f\n\x0fSegmentResponse\x12)\n\x05ready\x18\x01 \x01(\x0b\x32\x18.radloop.v1.OutlineReadyH\x00\x12&\n\x07outline\x18\x02 \x01(\x0b\x32\x13.radloop.v1.OutlineH\x00\x12\x11\n\x07refused\x18\x03 \x01(\tH\x00\x42\x06\n\x04what\"\x9d\x01\n\x0cOutlineReady\x12\x11\n\x04rows\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x07\x63olumns\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x14\n\x07version\x18\x05 \x01(\x05H\x02\x88\x01\x01\x12\x0e\n\x06reason\x18\x06 \x01(\tB\x07\n\x05_rowsB\n\n\x08_columnsB\n\n\x08_version\"m\n\x07Outline\x12\x0e\n\x06\x63ounts\x18\x01 \x03(\x05\x12\x14\n\x07quality\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x14\n\x07prompts\x18\x04 \x01(\x05H\x01\x88\x01\x01\x42\n\n\x08_qualityB\n\n\x08_prompts2\xfd\x01\n\x10InferenceService\x12S\n\x0bGetReadings\x12\x1e.radloop.v1.GetReadingsRequest\x1a\x1f.radloop.v1.GetReadingsResponse\"\x03\x90\x02\x01\x12G\n\x07Propose\x12\x1a.radloop.v1.ProposeRequest\x1a\x1b.radloop.v1.ProposeResponse\"\x03\x90\x02\x01\x12K\n\x07Segment\x12\x1a.radloop.v1.SegmentRequest\x1a\x1b.radloop.v1.SegmentResponse\"\x03\x90\x02\x01(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,38 +40,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETREADINGSRESPONSE_DONEENTRY']._serialized_options = b'8\001'
   _globals['_INFERENCESERVICE'].methods_by_name['GetReadings']._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['GetReadings']._serialized_options = b'\220\002\001'
+  _globals['_INFERENCESERVICE'].methods_by_name['Propose']._loaded_options = None
+  _globals['_INFERENCESERVICE'].methods_by_name['Propose']._serialized_options = b'\220\002\001'
   _globals['_INFERENCESERVICE'].methods_by_name['Segment']._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['Segment']._serialized_options = b'\220\002\001'
   _globals['_GETREADINGSREQUEST']._serialized_start=75
   _globals['_GETREADINGSREQUEST']._serialized_end=95
-  _globals['_GETREADINGSRESPONSE']._serialized_start=98
-  _globals['_GETREADINGSRESPONSE']._serialized_end=488
-  _globals['_GETREADINGSRESPONSE_WAITINGENTRY']._serialized_start=349
-  _globals['_GETREADINGSRESPONSE_WAITINGENTRY']._serialized_end=395
-  _globals['_GETREADINGSRESPONSE_RUNNINGENTRY']._serialized_start=397
-  _globals['_GETREADINGSRESPONSE_RUNNINGENTRY']._serialized_end=443
-  _globals['_GETREADINGSRESPONSE_DONEENTRY']._serialized_start=445
-  _globals['_GETREADINGSRESPONSE_DONEENTRY']._serialized_end=488
-  _globals['_LOADEDVERSION']._serialized_start=490
-  _globals['_LOADEDVERSION']._serialized_end=584
-  _globals['_SEGMENTREQUEST']._serialized_start=587
-  _globals['_SEGMENTREQUEST']._serialized_end=823
-  _globals['_OUTLINEDIMAGE']._serialized_start=826
-  _globals['_OUTLINEDIMAGE']._serialized_end=963
-  _globals['_POINTPROMPT']._serialized_start=965
-  _globals['_POINTPROMPT']._serialized_end=1058
-  _globals['_BOXPROMPT']._serialized_start=1060
-  _globals['_BOXPROMPT']._serialized_end=1167
-  _globals['_SCRIBBLEPROMPT']._serialized_start=1169
-  _globals['_SCRIBBLEPROMPT']._serialized_end=1245
-  _globals['_UNDOPROMPT']._serialized_start=1247
-  _globals['_UNDOPROMPT']._serialized_end=1259
-  _globals['_SEGMENTRESPONSE']._serialized_start=1261
-  _globals['_SEGMENTRESPONSE']._serialized_end=1388
-  _globals['_OUTLINEREADY']._serialized_start=1391
-  _globals['_OUTLINEREADY']._serialized_end=1548
-  _globals['_OUTLINE']._serialized_start=1550
-  _globals['_OUTLINE']._serialized_end=1659
-  _globals['_INFERENCESERVICE']._serialized_start=1662
-  _globals['_INFERENCESERVICE']._serialized_end=1842
+  _globals['_PROPOSEREQUEST']._serialized_start=97
+  _globals['_PROPOSEREQUEST']._serialized_end=143
+  _globals['_PROPOSERESPONSE']._serialized_start=146
+  _globals['_PROPOSERESPONSE']._serialized_end=326
+  _globals['_GETREADINGSRESPONSE']._serialized_start=329
+  _globals['_GETREADINGSRESPONSE']._serialized_end=719
+  _globals['_GETREADINGSRESPONSE_WAITINGENTRY']._serialized_start=580
+  _globals['_GETREADINGSRESPONSE_WAITINGENTRY']._serialized_end=626
+  _globals['_GETREADINGSRESPONSE_RUNNINGENTRY']._serialized_start=628
+  _globals['_GETREADINGSRESPONSE_RUNNINGENTRY']._serialized_end=674
+  _globals['_GETREADINGSRESPONSE_DONEENTRY']._serialized_start=676
+  _globals['_GETREADINGSRESPONSE_DONEENTRY']._serialized_end=719
+  _globals['_LOADEDVERSION']._serialized_start=721
+  _globals['_LOADEDVERSION']._serialized_end=815
+  _globals['_SEGMENTREQUEST']._serialized_start=818
+  _globals['_SEGMENTREQUEST']._serialized_end=1054
+  _globals['_OUTLINEDIMAGE']._serialized_start=1057
+  _globals['_OUTLINEDIMAGE']._serialized_end=1194
+  _globals['_POINTPROMPT']._serialized_start=1196
+  _globals['_POINTPROMPT']._serialized_end=1289
+  _globals['_BOXPROMPT']._serialized_start=1291
+  _globals['_BOXPROMPT']._serialized_end=1398
+  _globals['_SCRIBBLEPROMPT']._serialized_start=1400
+  _globals['_SCRIBBLEPROMPT']._serialized_end=1476
+  _globals['_UNDOPROMPT']._serialized_start=1478
+  _globals['_UNDOPROMPT']._serialized_end=1490
+  _globals['_SEGMENTRESPONSE']._serialized_start=1492
+  _globals['_SEGMENTRESPONSE']._serialized_end=1619
+  _globals['_OUTLINEREADY']._serialized_start=1622
+  _globals['_OUTLINEREADY']._serialized_end=1779
+  _globals['_OUTLINE']._serialized_start=1781
+  _globals['_OUTLINE']._serialized_end=1890
+  _globals['_INFERENCESERVICE']._serialized_start=1893
+  _globals['_INFERENCESERVICE']._serialized_end=2146
 # @@protoc_insertion_point(module_scope)

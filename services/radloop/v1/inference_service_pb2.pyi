@@ -11,6 +11,30 @@ class GetReadingsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class ProposeRequest(_message.Message):
+    __slots__ = ("image", "model")
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    image: bytes
+    model: str
+    def __init__(self, image: _Optional[bytes] = ..., model: _Optional[str] = ...) -> None: ...
+
+class ProposeResponse(_message.Message):
+    __slots__ = ("mask_png", "quality", "rows", "columns", "model", "version")
+    MASK_PNG_FIELD_NUMBER: _ClassVar[int]
+    QUALITY_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    mask_png: bytes
+    quality: float
+    rows: int
+    columns: int
+    model: str
+    version: int
+    def __init__(self, mask_png: _Optional[bytes] = ..., quality: _Optional[float] = ..., rows: _Optional[int] = ..., columns: _Optional[int] = ..., model: _Optional[str] = ..., version: _Optional[int] = ...) -> None: ...
+
 class GetReadingsResponse(_message.Message):
     __slots__ = ("waiting", "running", "done", "versions")
     class WaitingEntry(_message.Message):

@@ -40,6 +40,11 @@ class InferenceServiceStub:
                 request_serializer=radloop_dot_v1_dot_inference__service__pb2.GetReadingsRequest.SerializeToString,
                 response_deserializer=radloop_dot_v1_dot_inference__service__pb2.GetReadingsResponse.FromString,
                 _registered_method=True)
+        self.Propose = channel.unary_unary(
+                '/radloop.v1.InferenceService/Propose',
+                request_serializer=radloop_dot_v1_dot_inference__service__pb2.ProposeRequest.SerializeToString,
+                response_deserializer=radloop_dot_v1_dot_inference__service__pb2.ProposeResponse.FromString,
+                _registered_method=True)
         self.Segment = channel.stream_stream(
                 '/radloop.v1.InferenceService/Segment',
                 request_serializer=radloop_dot_v1_dot_inference__service__pb2.SegmentRequest.SerializeToString,
@@ -53,6 +58,13 @@ class InferenceServiceServicer:
 
     def GetReadings(self, request, context):
         """Readings waiting and running by class, and the versions loaded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Propose(self, request, context):
+        """Proposes a mask for an image that nobody has outlined yet; nothing is kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,6 +85,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.GetReadings,
                     request_deserializer=radloop_dot_v1_dot_inference__service__pb2.GetReadingsRequest.FromString,
                     response_serializer=radloop_dot_v1_dot_inference__service__pb2.GetReadingsResponse.SerializeToString,
+            ),
+            'Propose': grpc.unary_unary_rpc_method_handler(
+                    servicer.Propose,
+                    request_deserializer=radloop_dot_v1_dot_inference__service__pb2.ProposeRequest.FromString,
+                    response_serializer=radloop_dot_v1_dot_inference__service__pb2.ProposeResponse.SerializeToString,
             ),
             'Segment': grpc.stream_stream_rpc_method_handler(
                     servicer.Segment,
@@ -108,6 +125,33 @@ class InferenceService:
             '/radloop.v1.InferenceService/GetReadings',
             radloop_dot_v1_dot_inference__service__pb2.GetReadingsRequest.SerializeToString,
             radloop_dot_v1_dot_inference__service__pb2.GetReadingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Propose(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/radloop.v1.InferenceService/Propose',
+            radloop_dot_v1_dot_inference__service__pb2.ProposeRequest.SerializeToString,
+            radloop_dot_v1_dot_inference__service__pb2.ProposeResponse.FromString,
             options,
             channel_credentials,
             insecure,

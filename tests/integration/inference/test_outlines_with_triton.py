@@ -1,6 +1,7 @@
 """Outlines over gRPC, a real Triton and a real Postgres: encoded ahead, prompt after prompt, taken back, and what stands in."""
 
 import hashlib
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from queue import SimpleQueue
 import grpc
 import numpy as np
 import pytest
+from PIL import Image
 from tests.dicom_making import file_of, radiograph
 from tests.examples.inference import released
 from tests.examples.segmenting import segmenter, tiny_decoder, tiny_encoder
@@ -196,3 +198,27 @@ def test_more_open_images_than_there_is_room_for_are_refused_and_closing_one_mak
         assert talks[0].ready().method == "segmenter"
         for talk in talks:
             talk.end()
+
+
+def test_a_mask_is_proposed_for_an_image_that_nobody_has_outlined(room: Room) -> None:
+    """Of a DICOM object and of a PNG: rows × columns of the image, with the quality that the segmenter expects; else a reason."""
+    with served(room) as address, grpc.insecure_channel(address) as channel:
+        ask = stubs.InferenceServiceStub(channel).Propose
+        drawn = np.full((ROWS, COLUMNS), 90, np.uint8)
+        drawn[0, 0] = 0
+        png = io.BytesIO()
+        Image.fromarray(drawn).save(png, "PNG")
+        with pytest.raises(grpc.RpcError, match="no segmenter serves"):
+            ask(pb.ProposeRequest(image=png.getvalue()))
+        serve_segmenter(room)
+        for file in (png.getvalue(), file_of(radiograph(drawn, WindowCenter=128, WindowWidth=256))):
+            said = ask(pb.ProposeRequest(image=file))
+            assert (said.rows, said.columns, said.model, said.version) == (ROWS, COLUMNS, "lungs", 1)
+            assert said.quality == pytest.approx(0.5 + 90 / 255, abs=0.01)
+            with Image.open(io.BytesIO(said.mask_png)) as mask_read:
+                assert np.asarray(mask_read).shape == (ROWS, COLUMNS)
+        for wrong in (b"", b"no image", png.getvalue()[:60]):
+            with pytest.raises(grpc.RpcError, match="neither a DICOM object"):
+                ask(pb.ProposeRequest(image=wrong))
+        with pytest.raises(grpc.RpcError, match="no segmenter hearts serves"):
+            ask(pb.ProposeRequest(image=png.getvalue(), model="hearts"))

@@ -15,6 +15,8 @@ from radloop.cli.addresses import ROOMS
 from radloop.v1 import (
     admin_service_pb2 as admin,
     admin_service_pb2_grpc as admin_rpc,
+    inference_service_pb2 as inference,
+    inference_service_pb2_grpc as inference_rpc,
     ingestion_service_pb2 as ingestion,
     ingestion_service_pb2_grpc as ingestion_rpc,
     retraining_service_pb2 as retraining,
@@ -68,7 +70,8 @@ def drifted() -> retraining.VersionDrift:
     )
 
 
-class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServicer, retraining_rpc.RetrainingServiceServicer,
+class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServicer,
+            ingestion_rpc.IngestionServiceServicer, retraining_rpc.RetrainingServiceServicer,
             triage_rpc.TriageServiceServicer):
     """All rooms behind one door; each test furnishes what it asks for."""
 
@@ -183,6 +186,11 @@ class House(admin_rpc.AdminServiceServicer, ingestion_rpc.IngestionServiceServic
     def Rollback(self, request, context):
         return retraining.RollbackResponse(version=1)
 
+    def Propose(self, request, context):
+        if b"broken" in request.image:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "neither a DICOM object nor a PNG or JPEG file")
+        return inference.ProposeResponse(mask_png=b"mask of " + request.image, quality=len(request.image) / 10)
+
     def UndoReordering(self, request, context):
         self.undone.append(request.case_id)
         return triage.UndoReorderingResponse(outcome="undone")
@@ -193,7 +201,8 @@ def opened(home: Path) -> Iterator[House]:
     """Open the door, and write down where it is, as `radloop up` would."""
     inside = House()
     server = grpc.server(ThreadPoolExecutor(8))
-    for add in (admin_rpc.add_AdminServiceServicer_to_server, ingestion_rpc.add_IngestionServiceServicer_to_server,
+    for add in (admin_rpc.add_AdminServiceServicer_to_server, inference_rpc.add_InferenceServiceServicer_to_server,
+                ingestion_rpc.add_IngestionServiceServicer_to_server,
                 retraining_rpc.add_RetrainingServiceServicer_to_server, triage_rpc.add_TriageServiceServicer_to_server):
         add(inside, server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -233,3 +233,23 @@ def test_what_cannot_be_handed_over_is_said(house: House, drawn: tuple[Path, Pat
         main(["models", "adapt", "--images", str(images)])
     assert wrong.value.code == 2
     assert house.masks == []
+
+
+def test_masks_are_proposed_for_what_has_none_the_doubtful_ones_first(
+    house: House, drawn: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each by its image's name, and a table that says which to look at first; what cannot be read is named, and the rest is done."""
+    images, masks = drawn
+    (masks / "b.png").unlink()
+    (images / "b.dcm").write_bytes(b"longer")
+    (images / "d.png").write_bytes(b"broken")
+    out = tmp_path / "out"
+    assert main(["models", "propose", "--images", str(images), "--masks", str(masks), "--out", str(out)]) == 1
+    told = capsys.readouterr()
+    assert "look at c first" in told.out
+    assert "d.png: inference refused: neither a DICOM object" in told.err
+    assert (out / "proposals.csv").read_text().split() == ["name,quality", "c,0.500", "b,0.600"]
+    assert sorted(one.name for one in out.glob("*.png")) == ["b.png", "c.png"]
+    assert (out / "b.png").read_bytes() == b"mask of longer"
+    assert main(["models", "propose", "--images", str(masks), "--masks", str(masks), "--out", str(out)]) == 1
+    assert "is without a mask" in capsys.readouterr().err

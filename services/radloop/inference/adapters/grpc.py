@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import grpc
 
 from radloop.inference.adapters.postgres import StoredDesk
-from radloop.inference.adapters.segmenting import Canvas, Segmenters, full_size
+from radloop.inference.adapters.segmenting import Canvas, Segmenters, full_size, png
 from radloop.inference.domain.outline import CLASSICAL, SEGMENTER, Outline
 from radloop.kit import telemetry
 from radloop.kit.errors import Permanent, Transient
@@ -46,6 +46,15 @@ class InferenceService(rpc.InferenceServiceServicer):
                 )
                 for model in self._desk.models() for one in model.to_load()
             ],
+        )
+
+    def Propose(self, request: pb.ProposeRequest, context: grpc.ServicerContext) -> pb.ProposeResponse:  # noqa: ARG002, N802 - gRPC's shape
+        """Propose a mask for an image that nobody has outlined yet."""
+        proposed = self._segmenters.propose(request.image, request.model)
+        rows, columns = proposed.mask.shape
+        return pb.ProposeResponse(
+            mask_png=png(proposed.mask), quality=proposed.quality, rows=rows, columns=columns,
+            model=proposed.segmenter.model, version=proposed.segmenter.version,
         )
 
     def Segment(  # noqa: N802 - gRPC's shape

@@ -78,7 +78,12 @@ class Decoders:
         self, sha256: str, preparation: Preparation, orientations: Collection[str] = (), frame: int = 1,
     ) -> NDArray[np.float32]:
         """Return an image in the model's terms; see `ports.Preparer`."""
-        file = self._files.get(sha256)
+        return self.prepare_bytes(self._files.get(sha256), preparation, orientations, frame)
+
+    def prepare_bytes(
+        self, file: bytes, preparation: Preparation, orientations: Collection[str] = (), frame: int = 1,
+    ) -> NDArray[np.float32]:
+        """Return an image at hand, kept nowhere, in the model's terms."""
         if not self._count or is_plain(file):
             return prepare_file(file, frame, preparation, orientations)
         asked = Asked(preparation, tuple(orientations), frame, self._deadline)
@@ -86,7 +91,7 @@ class Decoders:
             with self._a_decoder() as decoder:
                 return decoder.prepare(file, asked)
         except _EndedError as first:
-            log.warning("a decoder ended over an image: it is tried once more, alone", extra={"how": first.how, "image": sha256})
+            log.warning("a decoder ended over an image: it is tried once more, alone", extra={"how": first.how, "bytes": len(file)})
         with self._alone:
             try:
                 with self._fresh_decoder() as decoder:

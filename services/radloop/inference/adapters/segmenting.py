@@ -20,14 +20,18 @@ from radloop.inference.domain.model import Model, Version
 from radloop.inference.domain.outline import CLASSICAL, SEGMENTER, Answered, Outline
 from radloop.inference.ports import Desk, Files, Packages, Preparer
 from radloop.kit.errors import Permanent, Transient
+from radloop.standards.dicom import header
+from radloop.standards.dicom.pixels import resize
 from radloop.standards.masks import Mask
 from radloop.standards.package import Preparation, Segmenter
-from radloop.standards.prompts import Prompt, tokens
+from radloop.standards.prompts import Box, Prompt, tokens
 
 _PLAIN = Preparation(rows=256, columns=256, channels=1, mean=(0.0,), std=(1.0,))
 _STAGES = ("production", "canary", "shadow")
 Infer = Callable[[str, int, Mapping[str, NDArray[Any]], Sequence[str]], dict[str, NDArray[Any]]]
 """A model, a version, its inputs and the outputs wanted."""
+PrepareBytes = Callable[[bytes, Preparation], Singles]
+"""A DICOM file at hand, kept nowhere, as a model takes it."""
 
 
 class Encodings(Protocol):
@@ -54,13 +58,24 @@ class Canvas:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """A mask [rows, columns] that nobody asked for yet, the IoU that the segmenter expects, and the segmenter."""
+
+    mask: Mask
+    quality: float
+    segmenter: Segmenter
+
+
 class Segmenters:
     """The segmenters that serve, as a stream of prompts uses them."""
 
     def __init__(
         self, desk: Desk, files: Files, packages: Packages, preparer: Preparer, infer: Infer, encodings: Encodings,
+        prepare_bytes: PrepareBytes,
     ) -> None:
         self._desk, self._files, self._packages, self._preparer = desk, files, packages, preparer
+        self._prepare_bytes = prepare_bytes
         self._infer, self._encodings = infer, encodings
 
     def open(self, case_id: str, sop_instance_uid: str, frame: int, model: str = "") -> Canvas:
@@ -91,6 +106,35 @@ class Segmenters:
             segmenter, _ = self._serving(case, image, "")
             if segmenter is not None:
                 self._embedding(image, 1, segmenter, None)
+
+    def propose(self, image: bytes, model: str = "") -> Proposal:
+        """Outline all that a segmenter was adapted to on an image at hand; raise Permanent where none serves or it cannot be read."""
+        for known in self._desk.models():
+            version = known.production if model in {"", known.model} else None
+            described = self._packages.describe(known.model, version.version, version.weights_sha256) if version else None
+            if isinstance(described, Segmenter):
+                return self._proposed(image, described)
+        raise Permanent(f"no segmenter {model} serves" if model else "no segmenter serves")
+
+    def _proposed(self, image: bytes, segmenter: Segmenter) -> Proposal:
+        prepared, encoder = segmenter.preparation, segmenter.encoder
+        if image[128:132] == b"DICM":
+            seen = self._prepare_bytes(image, prepared)
+            told = header.read(image)
+            rows, columns = told.rows, told.columns
+        else:
+            levels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_GRAYSCALE) if image else None
+            if levels is None:
+                raise Permanent("neither a DICOM object nor a PNG or JPEG file")
+            rows, columns = levels.shape
+            grey = resize(levels.astype(np.float32) / np.float32(255.0), prepared.rows, prepared.columns)
+            mean, std = (np.asarray(numbers, np.float32)[:, None, None] for numbers in (prepared.mean, prepared.std))
+            seen = (grey[None] - mean) / std
+        said = self._infer(encoder.model, encoder.version, {"IMAGE": seen[None]}, ("IMAGE_EMBEDDING",))
+        canvas = Canvas(rows, columns, seen[0], segmenter, said["IMAGE_EMBEDDING"])
+        everything = (Box(0.0, 0.0, float(columns), float(rows)),)
+        answered = self._segmented(canvas, segmenter, said["IMAGE_EMBEDDING"], everything, None)
+        return Proposal(full_size(answered.mask, answered.logits, rows, columns), answered.quality or 0.0, segmenter)
 
     def answer(self, canvas: Canvas, prompts: Sequence[Prompt], outline: Outline) -> Answered:
         """Return the answer to all prompts, the last answer fed back; the classical method's where the segmenter is away."""
@@ -187,3 +231,10 @@ def full_size(mask: Mask, logits: Singles | None, rows: int, columns: int) -> Ma
     """Return a mask in stored pixels [rows, columns]: its edge where the logits cross zero between the method's own pixels."""
     values = logits if logits is not None else mask.astype(np.float32) - np.float32(0.5)
     return np.asarray(cv2.resize(values, (columns, rows), interpolation=cv2.INTER_LINEAR) > 0)
+
+
+def png(mask: Mask) -> bytes:
+    """Return a mask as a PNG file, 255 inside, 0 outside."""
+    written, data = cv2.imencode(".png", mask.astype(np.uint8) * 255)
+    assert written  # to memory, of an array that is one
+    return data.tobytes()

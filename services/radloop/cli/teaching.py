@@ -1,0 +1,125 @@
+"""`radloop models adapt|propose`: a segmenter taught by confirmed masks, and masks proposed for what is not outlined yet."""
+
+import argparse
+import csv
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from radloop.cli.grpc import Cycle, Rooms
+from radloop.cli.packages import tar_of, wrong
+from radloop.kit.errors import Misconfigured, Permanent
+
+_ENDED = {"none", "gated-out", "released", "failed"}
+_IMAGES = (".png", ".jpg", ".jpeg", ".dcm")
+_LOOK_EVERY_S = 1.0
+_TABLE = "proposals.csv"
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add the verbs."""
+    adapting = verbs.add_parser(
+        "adapt", help="teach a segmenter by confirmed masks; minutes on 2 cores, and released only through its gate",
+        description="A share of the patients teaches, the others judge. In a mask 255 is inside, 0 outside, others are not judged;"
+        " its connected parts are outlined each on its own.",
+    )
+    adapting.add_argument("--images", type=Path, required=True, metavar="DIR", help="images: .png, .jpg or .dcm")
+    adapting.add_argument("--masks", type=Path, required=True, metavar="DIR", help="masks: .png, by the images' names")
+    adapting.add_argument(
+        "--patients", type=Path, metavar="CSV", help="columns name,patient; without it each image is a patient of its own",
+    )
+    adapting.add_argument("--most", type=int, default=400, metavar="N", help="hand over so many images at most (%(default)s)")
+    adapting.add_argument("--model", default="lungs", help="the segmenter's name (%(default)s)")
+    adapting.add_argument("--no-wait", action="store_true", help="return at once; `models cycle --show --model NAME` tells how it stands")
+    adapting.set_defaults(ask=adapt)
+    proposing = verbs.add_parser(
+        "propose", help="propose masks for images that have none, those worth the first look first",
+        description="Each mask is written to the folder by its image's name, and proposals.csv lists them: the least quality that the"
+        " segmenter expects of itself comes first. Confirm or correct them, then adapt again.",
+    )
+    proposing.add_argument("--images", type=Path, required=True, metavar="DIR", help="images: .png, .jpg or .dcm")
+    proposing.add_argument("--masks", type=Path, metavar="DIR", help="masks that are confirmed: their images are left out")
+    proposing.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the proposals go; made where it is not there")
+    proposing.add_argument("--model", default="", help="the segmenter (the one that serves)")
+    proposing.set_defaults(ask=propose)
+
+
+def adapt(rooms: Rooms, args: argparse.Namespace) -> int:
+    """Hand over confirmed masks and follow what becomes of them."""
+    files = list(_confirmed(args.images, args.masks, args.patients, args.most))
+    if not any(name.startswith("images/") for name, _ in files):
+        return wrong(f"no image in {args.images} has a mask of the same name in {args.masks}")
+    cycle_id, reason = rooms.adapt(args.model, tar_of(files), str(uuid.uuid4()))
+    if reason:
+        return wrong(f"not started: {reason}")
+    print(f"cycle {cycle_id} started: {sum(name.startswith('images/') for name, _ in files)} images with masks")
+    if args.no_wait:
+        return 0
+    ended = _followed(rooms, cycle_id, args.model)
+    print(f"cycle {ended.id}: {ended.state}" + (f", version {ended.version}" if ended.version else ""))
+    for sentence in ended.evidence:
+        print(f"  {sentence}")
+    return 0 if ended.state == "released" else 1
+
+
+def _confirmed(images: Path, masks: Path, patients: Path | None, most: int) -> Iterator[tuple[str, Path]]:
+    """Yield the archive's names and files: of images that have a mask, in the order of their names."""
+    if patients is not None:
+        with patients.open(newline="", encoding="utf-8") as file:
+            columns = next(csv.reader(file), [])
+        if not {"name", "patient"} <= set(columns):
+            raise Misconfigured(f"{patients} needs the columns name and patient")
+        yield "patients.csv", patients
+    found = 0
+    for image in sorted(images.iterdir()):
+        mask = masks / f"{image.stem}.png"
+        if image.suffix.lower() in _IMAGES and mask.is_file() and found < most:
+            found += 1
+            yield f"images/{image.name}", image
+            yield f"masks/{mask.name}", mask
+
+
+def _followed(rooms: Rooms, cycle_id: str, model: str) -> Cycle:
+    """Return how a cycle ended, a bar showing meanwhile how far it is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description:24}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("waiting", total=1.0)
+        while (now := rooms.cycle(cycle_id, model)).state not in _ENDED:
+            bar.update(task, completed=now.progress, description=now.note or now.state)
+            time.sleep(_LOOK_EVERY_S)
+    return now
+
+
+def propose(rooms: Rooms, args: argparse.Namespace) -> int:
+    """Have masks proposed and write them down; exit status 1 where one image could not be read."""
+    from rich.console import Console
+    from rich.progress import track
+
+    done = {mask.stem for mask in args.masks.glob("*.png")} if args.masks else set()
+    images = [one for one in sorted(args.images.iterdir()) if one.suffix.lower() in _IMAGES and one.stem not in done]
+    if not images:
+        return wrong(f"no image in {args.images} is without a mask")
+    args.out.mkdir(parents=True, exist_ok=True)
+    found: list[tuple[float, str]] = []
+    unread: list[str] = []
+    for image in track(images, "proposing", console=Console(stderr=True), transient=True):
+        try:
+            mask, quality = rooms.propose(image.read_bytes(), args.model)
+        except Permanent as never:
+            unread.append(f"{image.name}: {never.reason}")
+            continue
+        (args.out / f"{image.stem}.png").write_bytes(mask)
+        found.append((quality, image.stem))
+    with (args.out / _TABLE).open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("name", "quality"))
+        table.writerows((name, f"{quality:.3f}") for quality, name in sorted(found))
+    print(f"{len(found)} masks and {_TABLE} are in {args.out}" + (f"; look at {min(found)[1]} first" if found else ""))
+    for sentence in unread:
+        wrong(sentence)
+    return 1 if unread else 0
