@@ -190,7 +190,7 @@ class Clients:
             while True:
                 try:
                     self.read()
-                except RadloopError as failed:
+                except Exception as failed:  # noqa: BLE001 - a client that dies of whatever has failed too
                     self.failed.append(failed)
                     self._over.wait(getattr(failed, "after", None) or 0.2)
                     if self._over.is_set():

@@ -28,7 +28,7 @@ from scipy.stats import spearmanr
 from tests.examples.inference import released
 from tests.examples.shared import CASE, completed, study
 from tests.dicom_making import file_of, radiograph
-from tests.integration.inference.test_outlines_with_triton import Conversation, served
+from tests.integration.inference.test_outlines_with_triton import Conversation, serve_chest, served
 from tests.integration.inference_room import Room, eventually, opened
 
 from radloop.inference.adapters.grabcut import grabcut
@@ -41,6 +41,7 @@ from radloop.retraining.adapters.judging import Answered, outliner, play
 from radloop.retraining.adapters.package import assemble_segmenter, described, publish
 from radloop.retraining.adapters.plan import load_plan
 from radloop.standards.masks import Mask, decode, dice, iou, RunLengths
+from radloop.standards.package import Segmenter
 from radloop.standards.prompts import Prompt
 from radloop.v1 import inference_service_pb2 as pb
 from radloop.workbench.demo import DATA
@@ -158,11 +159,14 @@ def timed(graphs: tuple[bytes, bytes], given: Sequence[Pair]) -> Iterator[tuple[
         stack.start()
         try:
             with opened(stack, Path(folder) / "blobs") as room, served(room) as address:
+                serve_chest(room)
                 files = assemble_segmenter(described_as("lungs", 1, "0" * 64, "", ""), *graphs)
                 publish(files, room.repository)
-                weights = described(files).weights_sha256
-                room.hear(replace(released(1, "production", 1, weights_sha256=weights), subject="lungs", model="lungs"))
-                eventually(lambda: room.warm("lungs", 1) and room.warm("lungs-encoder", 1))
+                says = described(files)
+                assert isinstance(says, Segmenter)
+                weights = says.weights_sha256
+                room.hear(replace(released(1, "production", 1, weights_sha256=weights), subject="lungs", model="lungs", id="lungs-1"))
+                eventually(lambda: room.warm("lungs", 1) and room.warm(says.encoder.model, 1))
                 for at, one in enumerate(given):
                     yield from _talk(room, address, at, one)
         finally:

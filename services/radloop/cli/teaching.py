@@ -22,7 +22,7 @@ def add_verbs(verbs: Any) -> None:
     """Add the verbs."""
     adapting = verbs.add_parser(
         "adapt", help="teach a segmenter by confirmed masks; minutes on 2 cores, and released only through its gate",
-        description="A share of the patients teaches, the others judge. In a mask 255 is inside, 0 outside, others are not judged;"
+        description="A share of the patients teaches, the others judge. In a mask 255 is inside, all else outside;"
         " its connected parts are outlined each on its own.",
     )
     adapting.add_argument("--images", type=Path, required=True, metavar="DIR", help="images: .png, .jpg or .dcm")

@@ -146,7 +146,7 @@ def _begun(command: ReadStudy, models: Sequence[Model], lens: Lens) -> Seen | _R
     images = case.images(command.role) if case is not None else None
     if case is None or images is None or images.revision != command.revision:
         return Seen(command=command, superseded=True)
-    if not any(model.to_load() for model in models):
+    if not any(_may_read(model, lens) for model in models):
         raise Transient("no model version is released", after=1.0)
     if command.role == "shadow":
         return _look_along(command, case, images, models, lens)
@@ -158,6 +158,17 @@ def _begun(command: ReadStudy, models: Sequence[Model], lens: Lens) -> Seen | _R
         return Seen(command=command)
     outlines = command.role == "serving" and _outlined(case, models, lens)
     return replace(_ready_for_the_clinic(command, case, images, models, lens), outlines=outlines)
+
+
+def _may_read(model: Model, lens: Lens) -> bool:
+    """Say whether a version of a model may read studies; what a damaged one is cannot be told, and is said when it is to read."""
+    for version in model.to_load():
+        try:
+            if isinstance(lens.packages.describe(model.model, version.version, version.weights_sha256), Described):
+                return True
+        except Permanent:
+            return True
+    return False
 
 
 def _outlined(case: Case, models: Sequence[Model], lens: Lens) -> bool:
@@ -179,6 +190,7 @@ def _ready_for_the_clinic(
 ) -> Seen | _Ready:
     """Make the images ready for the version that serves the case, of the first model that reads them."""
     refusals: list[str] = []
+    broken: Seen | None = None
     for model in models:
         version = model.pooling() if command.role == "pooled" else model.serving(case)
         if version is None:
@@ -186,8 +198,13 @@ def _ready_for_the_clinic(
             continue
         try:
             described = lens.packages.describe(model.model, version.version, version.weights_sha256)
-            if not isinstance(described, Described):
-                continue  # it outlines what a reader points at, and reads nothing by itself
+        except Permanent as wrong:
+            # What it is cannot be told: it may be none that would read this study.
+            broken = broken or Seen(command=command, failure=wrong.reason, model=model.model, version=version.version)
+            continue
+        if not isinstance(described, Described):
+            continue  # it outlines what a reader points at, and reads nothing by itself
+        try:
             why = refusal(images, case.procedure, described.package.applicability)
             if why:
                 refusals.append(f"{model.model} {version.version} does not read it: {why}")
@@ -198,7 +215,7 @@ def _ready_for_the_clinic(
             continue
         except Permanent as never:
             return Seen(command=command, failure=never.reason, model=model.model, version=version.version)
-    return Seen(command=command, failure="; ".join(refusals) or "no model", refused=True)
+    return broken or Seen(command=command, failure="; ".join(refusals), refused=True)
 
 
 def _look_along(command: ReadStudy, case: Case, images: Images, models: Sequence[Model], lens: Lens) -> Seen:

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from radloop.kit import telemetry
 from radloop.kit.clock import Clock
-from radloop.kit.errors import Permanent, Transient
+from radloop.kit.errors import Misconfigured, Permanent, Transient
 from radloop.kit.flow import Actor, JobEnded
 from radloop.kit.runner import Runner
 from radloop.kit.store import Store
@@ -91,7 +92,7 @@ def run_job(job_id: str, runner: Runner, jobs: Mapping[str, Job], clock: Clock, 
     renewing.start()
 
     def tell(share: float, note: str) -> None:
-        with store.connection() as connection:
+        with suppress(Transient), store.connection() as connection:
             connection.execute("update job set progress = %s, note = %s where job_id = %s", (share, note, job_id))
 
     def ended(*, succeeded: bool, result: str = "", reason: str = "") -> None:
@@ -107,7 +108,7 @@ def run_job(job_id: str, runner: Runner, jobs: Mapping[str, Job], clock: Clock, 
             else:
                 try:
                     ended(succeeded=True, result=jobs[name](spec, Progress(tell)))
-                except Permanent as never:
+                except (Permanent, Misconfigured) as never:
                     ended(succeeded=False, reason=never.reason)
                 except Transient as away:
                     # It waits and did not fail: the try is taken back, and the lease runs out into the next one.

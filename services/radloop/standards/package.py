@@ -279,7 +279,7 @@ def parse(text: str) -> AnyPackage:
     """Return the package that a `radloop.yaml` describes, BadPackage with every wrong field where it does not."""
     try:
         fields = yaml.safe_load(text)
-    except yaml.YAMLError as broken:
+    except (yaml.YAMLError, ValueError, RecursionError) as broken:  # a date that is none, more brackets than the stack holds
         raise BadPackage(f"{FILE} is not YAML: {broken}") from broken
     kind = fields.get("kind", "classifier") if isinstance(fields, dict) else "classifier"
     if not isinstance(kind, str) or kind not in _KINDS:

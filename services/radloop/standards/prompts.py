@@ -21,7 +21,7 @@ PAD, NEGATIVE, POSITIVE, BOX_FIRST, BOX_LAST = -1, 0, 1, 2, 3
 """Labels of prompt tokens as Segment Anything numbers them (Kirillov et al. 2023, prompt encoder)."""
 MOST_PROMPTS: Final = 100
 """So many prompts on one image; whoever needs more draws by hand."""
-MOST_CORNERS: Final = 10_000
+MOST_CORNERS: Final = 1_000
 _OF_A_SCRIBBLE: Final = 6
 
 

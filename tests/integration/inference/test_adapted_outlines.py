@@ -13,7 +13,7 @@ from PIL import Image
 from tests.dicom_making import file_of, radiograph
 from tests.examples.inference import released
 from tests.examples.shared import completed, study
-from tests.integration.inference.test_outlines_with_triton import Conversation, served
+from tests.integration.inference.test_outlines_with_triton import Conversation, serve_chest, served
 from tests.integration.inference_room import Room, eventually
 
 from radloop.kit.blobs import Folder
@@ -23,6 +23,7 @@ from radloop.retraining.adapters.confirmed import pairs
 from radloop.retraining.adapters.package import described, publish, unpack
 from radloop.retraining.adapters.plan import load_plan
 from radloop.standards.masks import RunLengths, decode, dice
+from radloop.standards.package import Segmenter
 from radloop.v1 import inference_service_pb2 as pb
 
 pytestmark = pytest.mark.stack
@@ -61,11 +62,13 @@ def test_a_segmenter_is_adapted_judged_packaged_served_and_outlines_a_lung(room:
     assert any("too small" in line for line in learnt["evidence"])
     files = unpack(blobs.get(learnt["package"]))
     says = described(files)
+    assert isinstance(says, Segmenter)
     assert (says.kind, says.origin, says.weights_sha256) == ("segmenter", "cycle-1", learnt["weights"])
 
+    serve_chest(room)
     publish(files, room.repository)
-    room.hear(replace(released(1, "production", 1, weights_sha256=learnt["weights"]), subject="lungs", model="lungs"))
-    eventually(lambda: room.warm("lungs", 1) and room.warm("lungs-encoder", 1))
+    room.hear(replace(released(1, "production", 1, weights_sha256=learnt["weights"]), subject="lungs", model="lungs", id="lungs-1"))
+    eventually(lambda: room.warm("lungs", 1) and room.warm(says.encoder.model, 1))
     one = list(pairs(confirmed()))[-1]
     large = np.asarray(Image.fromarray(np.rint(one.grey * 255).astype(np.uint8)).resize((400, 512)))
     instance = replace(study().instances[0], blob=room.blobs.put(file_of(radiograph(large))), rows=512, columns=400)

@@ -16,6 +16,7 @@ from tests.dicom_making import file_of, radiograph
 from tests.examples.inference import released
 from tests.examples.segmenting import segmenter, tiny_decoder, tiny_encoder
 from tests.examples.shared import CASE, completed, study
+from tests.integration.inference_models import publish as publish_chest
 from tests.integration.inference_room import Room, eventually, images
 
 from radloop.inference.adapters import grpc as door
@@ -27,6 +28,7 @@ from radloop.v1 import inference_service_pb2_grpc as stubs
 from radloop.workbench.embedded.stack import Stack
 
 pytestmark = pytest.mark.stack
+ENCODER = f"lungs-encoder-{hashlib.sha256(tiny_encoder()).hexdigest()[:8]}"
 SOP, ROWS, COLUMNS = study().instances[0].sop_instance_uid, 300, 200
 
 
@@ -67,13 +69,21 @@ def served(room: Room) -> Iterator[str]:
     server.stop(5).wait()
 
 
+def serve_chest(room: Room) -> None:
+    """Have something serve that reads studies: they are encoded once they have been read."""
+    room.release(1, "production", 1, weights_sha256=publish_chest(room.repository, 1))
+    eventually(lambda: room.warm("chest", 1))
+
+
 def serve_segmenter(room: Room, version: int = 1, quality: float = 0.5) -> None:
-    """Publish the tiny segmenter, have it released and wait until it takes traffic."""
+    """Publish the tiny segmenter, have it released beside the chest model and wait until it takes traffic."""
+    serve_chest(room)
     decoder = tiny_decoder(quality)
     publish(assemble_segmenter(segmenter(version), decoder, tiny_encoder()), room.repository)
     weights = hashlib.sha256(decoder).hexdigest()
-    room.hear(replace(released(version, "production", version, weights_sha256=weights), subject="lungs", model="lungs"))
-    eventually(lambda: room.warm("lungs", version) and room.warm("lungs-encoder", 1))
+    told = released(version, "production", version, weights_sha256=weights)
+    room.hear(replace(told, subject="lungs", model="lungs", id=f"lungs-{version}"))
+    eventually(lambda: room.warm("lungs", version) and room.warm(ENCODER, 1))
 
 
 def mask(said: pb.SegmentResponse) -> Mask:
@@ -152,7 +162,7 @@ def test_a_reader_whose_triton_dies_gets_a_lesser_answer_and_the_better_one_agai
         assert talk.click(60.0, 90.0).outline.method == "segmenter"
         stack.kill("triton")
         assert talk.click(100.0, 90.0).outline.method == "grabcut"
-        eventually(lambda: room.warm("lungs", 1) and room.warm("lungs-encoder", 1))
+        eventually(lambda: room.warm("lungs", 1) and room.warm(ENCODER, 1))
         again = eventually(lambda: said if (said := talk.click(60.0, 90.0)).outline.method == "segmenter" else None)
         assert again.outline.HasField("quality")
         talk.end()
@@ -192,7 +202,7 @@ def test_more_open_images_than_there_is_room_for_are_refused_and_closing_one_mak
         assert full.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         with grpc.insecure_channel(address) as channel:
             versions = stubs.InferenceServiceStub(channel).GetReadings(pb.GetReadingsRequest()).versions
-        assert [(one.model, one.ready) for one in versions] == [("lungs", True)]
+        assert [(one.model, one.ready) for one in versions] == [("chest", True), ("lungs", True)]
         talks[0].end()
         talks[0] = Conversation(address)
         assert talks[0].ready().method == "segmenter"
@@ -218,7 +228,7 @@ def test_a_mask_is_proposed_for_an_image_that_nobody_has_outlined(room: Room) ->
             with Image.open(io.BytesIO(said.mask_png)) as mask_read:
                 assert np.asarray(mask_read).shape == (ROWS, COLUMNS)
         for wrong in (b"", b"no image", png.getvalue()[:60]):
-            with pytest.raises(grpc.RpcError, match="neither a DICOM object"):
+            with pytest.raises(grpc.RpcError, match="neither a PNG nor a JPEG"):
                 ask(pb.ProposeRequest(image=wrong))
         with pytest.raises(grpc.RpcError, match="no segmenter hearts serves"):
             ask(pb.ProposeRequest(image=png.getvalue(), model="hearts"))

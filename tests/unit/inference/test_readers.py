@@ -1,5 +1,6 @@
 """The readers, with doubles for the queue and the runner."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -239,6 +240,36 @@ def test_how_many_are_read_together_follows_from_how_long_one_takes() -> None:
     assert [len(one) for one in together.heard] == [2]
 
 
+def test_of_a_batch_that_is_stuck_each_is_tried_alone_and_none_given_up() -> None:
+    """Nobody knows which one it is; only a reading that hangs by itself is given up."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    queue, runner = many(3), Runner()
+    readers: Readers
+
+    def stuck(commands: Any) -> dict[str, Outcome]:
+        if queue.waiting:
+            return {}
+        clock.advance(130)
+        queue.waiting = [taken(f"reading-{number}", takes=2, case=f"case-{number}") for number in range(3)]
+        for _ in range(3):
+            readers._turn()
+        return {}
+
+    readers = Readers(queue, runner, clock, 1, together=stuck, most=3)
+    readers._pace = 0.001
+    readers._turn()
+    assert {type(command) for command in runner.heard} == {ReadStudy}
+    assert ("reading-0", "recorded") in queue.ended
+
+
+def test_the_reader_that_is_kept_for_what_is_urgent_takes_one_at_a_time() -> None:
+    """A STAT waits for one live study at worst there."""
+    queue, together = many(4), Together()
+    quick(queue, together)._workers[0]._turn()
+    assert together.heard == []
+    assert len(queue.ended) == 1
+
+
 @pytest.mark.parametrize("changes", [{"rank": 0}, {"takes": 2}])
 def test_a_stat_and_what_was_begun_before_are_read_alone(changes: dict[str, int]) -> None:
     """A STAT waits for nobody; what was begun and not ended may be what ends its process."""
@@ -267,9 +298,23 @@ def test_what_could_not_be_read_together_is_read_alone() -> None:
 
 
 def test_where_a_dependency_is_away_nothing_of_a_batch_stays_in_hand() -> None:
-    """The first one alone finds out, and all go back for as long."""
-    runner, queue = Runner(Transient("triton is away", after=3.0)), many(3)
+    """Each goes back for as long as it must; one that can be read meanwhile is."""
+    away = Transient("triton is away", after=3.0)
+    runner, queue = Runner(away, Outcome(kind="recorded"), away), many(3)
     with pytest.raises(Transient):
         quick(queue, Together("reading-0", "reading-1", "reading-2"), runner=runner)._turn()
-    assert queue.given_back == [("reading-0", 3.0), ("reading-1", 3.0), ("reading-2", 3.0)]
-    assert queue.ended == []
+    assert queue.given_back == [("reading-0", 3.0), ("reading-2", 3.0)]
+    assert queue.ended == [("reading-1", "recorded")]
+
+
+def test_what_waits_for_a_version_that_cannot_be_loaded_waits_longer_each_time() -> None:
+    """Taken again at once it would keep all others from being taken: it arrived first."""
+    waits = []
+    for delays in (0, 4, 9):
+        queue = Queue(replace(taken(), delays=delays))
+        with pytest.raises(Transient):
+            turn(queue, Runner(Transient("being loaded", after=0.2)))
+        waits += [seconds for _, seconds in queue.given_back]
+    assert 0.15 < waits[0] < 0.3
+    assert 2.0 < waits[1] < 4.0
+    assert waits[2] == 10.0

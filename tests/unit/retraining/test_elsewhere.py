@@ -17,7 +17,7 @@ from tests.examples.segmenting import segmenter, tiny_decoder, tiny_encoder
 from tritonclient.grpc import model_config_pb2
 
 from radloop.kit.errors import Permanent
-from radloop.retraining.adapters.package import assemble_segmenter, described, pack, publish, renumbered, unpack
+from radloop.retraining.adapters.package import assemble_segmenter, described, from_folder, pack, publish, renumbered, unpack
 from radloop.retraining.adapters.repository import offered
 from radloop.retraining.adapters.triton_config import configurations
 from radloop.retraining.handlers import not_taken
@@ -188,10 +188,29 @@ def test_a_segmenter_brings_its_encoder_under_another_name() -> None:
     says = segmenter()
     assert unpack(pack(assemble_segmenter(says, tiny_decoder(), tiny_encoder())))
     with pytest.raises(Permanent, match=r"encoder\.model needs a name of its own"):
-        assemble_segmenter(replace(says, encoder=Behind("lungs", 1, "0" * 64)), tiny_decoder(), tiny_encoder())
+        standard.render(replace(says, encoder=Behind("lungs", 1, "0" * 64)))
     other = pack(assemble_segmenter(says, weights(), tiny_encoder()))
     with pytest.raises(Permanent, match="has no EMBEDDING, HAS_MASK, LABELS, LOGITS, MASK, PLACES, QUALITY"):
         unpack(other)
+
+
+def test_another_encoder_is_a_model_of_its_own(tmp_path: Path) -> None:
+    """A segmenter adapted after an upgrade may stand before other weights: the version before goes on with its own."""
+    first = assemble_segmenter(segmenter(1), tiny_decoder(), tiny_encoder())
+    other = onnx.load_from_string(tiny_encoder())
+    other.producer_name = "exported anew"
+    second = assemble_segmenter(segmenter(2), tiny_decoder(0.7), other.SerializeToString())
+    for package in (first, second):
+        publish(package, tmp_path)
+    assert len([one for one in tmp_path.iterdir() if one.name.startswith("lungs-encoder-")]) == 2
+    assert from_folder(tmp_path / "lungs" / "2") == second
+    assert from_folder(tmp_path / "lungs" / "1") == first
+
+
+def test_an_encoder_must_give_what_its_segmenter_takes() -> None:
+    """Another graph behind it is found when it is added, not at a reader's first click."""
+    with pytest.raises(Permanent, match=r"encoder.onnx: IMAGE is missing|encoder.onnx: IMAGE_EMBEDDING"):
+        unpack(pack(assemble_segmenter(segmenter(), tiny_decoder(), tiny_decoder())))
 
 
 def test_something_else_in_the_folder_is_named() -> None:

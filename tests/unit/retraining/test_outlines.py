@@ -1,5 +1,6 @@
 """Confirmed masks: who teaches and who judges, what the gate asks, where a simulated reader clicks, and how they are handed over."""
 
+import gzip
 import io
 import tarfile
 
@@ -127,12 +128,14 @@ def test_confirmed_masks_are_resized_and_taken_apart() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        (b"no tar", "tar"), (archive(notes_dot_txt=b""), "no images"), (archive(images__a_dot_png=b"x"), "a: an image needs a mask"),
-        (archive(images__a_dot_png=b"x", masks__a_dot_png=b"y"), "a: its mask"),
-        (archive(images__a_dot_png=b"x", masks__a_dot_png=png(two_squares())), "a: not an image"),
+        (b"no tar", "tar"), (gzip.compress(archive(images__a_dot_png=b"x")), "tar"),
+        (archive(images__a_dot_png=b"x", masks__a_dot_png=b"y", patients_dot_csv=b"name,patient\na.png,p\n"), "lists 1 of the images not"),
+        (archive(notes_dot_txt=b""), "no images"), (archive(images__a_dot_png=b"x"), "1 have none"),
+        (archive(images__a_dot_png=b"x", masks__a_dot_png=b"y"), "the mask of image 1: neither"),
+        (archive(images__a_dot_png=b"x", masks__a_dot_png=png(two_squares())), "image 1: neither"),
     ],
 )
 def test_what_is_wrong_with_them_is_named(given: bytes, why: str) -> None:
-    """The file that cannot be used, and why."""
+    """Where and why; never by a file's name, which may be a patient's."""
     with pytest.raises(Permanent, match=why):
         list(pairs(given))

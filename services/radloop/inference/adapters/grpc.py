@@ -22,6 +22,8 @@ OPEN_IMAGES: Final = 16
 """Images that readers of one instance have open at once: each holds a thread and some ten megabytes."""
 _IDLE_S: Final = 900.0
 """A reader who went away without closing the image must not hold it for ever."""
+_FIRST_S: Final = 60.0
+"""Whoever opens a stream names an image, and has it opened, within this."""
 
 
 class InferenceService(rpc.InferenceServiceServicer):
@@ -75,6 +77,7 @@ class InferenceService(rpc.InferenceServiceServicer):
                     context.abort(grpc.StatusCode.INVALID_ARGUMENT, never.reason)
                 except Transient as away:
                     context.abort(grpc.StatusCode.UNAVAILABLE, away.reason)
+                alive()
                 yield pb.SegmentResponse(ready=_ready(canvas))
                 outline = Outline(canvas.rows, canvas.columns)
                 for request in requests:
@@ -104,7 +107,7 @@ class InferenceService(rpc.InferenceServiceServicer):
 @contextmanager
 def _watched(context: grpc.ServicerContext) -> Iterator[Callable[[], None]]:
     """End a conversation in which nothing was said for long; call what is lent whenever something was."""
-    watch = [threading.Timer(_IDLE_S, context.cancel)]
+    watch = [threading.Timer(_FIRST_S, context.cancel)]
 
     def alive() -> None:
         watch[0].cancel()

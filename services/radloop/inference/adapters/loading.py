@@ -47,6 +47,11 @@ _NEED = ("production", "canary", "shadow", "retired")
 Key = tuple[str, int]
 
 
+def _needed(model: Model) -> int:
+    """Return how soon a model is needed: those that patients need come first, whatever their names."""
+    return min((_NEED.index(one.stage) for one in model.to_load()), default=len(_NEED))
+
+
 class Server(Protocol):
     """What is asked of Triton here."""
 
@@ -157,7 +162,9 @@ class Loaded:
     def _turn(self) -> float:
         """Bring Triton in step with the releases; see whether what is warm still answers, once it is time or was late."""
         first: Transient | None = None
-        for model in self._models():
+        models = sorted(self._models(), key=_needed)
+        gone = {name for name, _ in {*self._warm, *self._refused}} - {one.model for one in models}
+        for model in (*models, *(Model(model=name) for name in sorted(gone))):
             try:
                 self._keep_step(model)
             except Transient as away:

@@ -16,8 +16,8 @@ from radloop.standards import package as standard
 from radloop.standards.package import Segmenter
 
 
-KEPT = 8
-"""A version's embeddings take some 13 MB, and versions come for years; what is asked for again is read again."""
+KEPT = 64
+"""More than is ever served at once, as all of it is asked for twice a second; a classifier's known embeddings take some 13 MB."""
 
 
 class RepositoryPackages:

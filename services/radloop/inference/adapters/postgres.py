@@ -159,22 +159,22 @@ class StoredDesk:
                 [(outcome, taken.reading_id) for taken, outcome in ended],
             )
 
-    def find(self, image_sha256: str, frame: int, encoder_sha256: str) -> str:
+    def find(self, image_sha256: str, frame: int, method_sha256: str) -> str:
         """Return the SHA-256 of an image's embedding by an encoder, empty where it was not made yet."""
         with self._store.connection() as connection:
             row = connection.execute(
-                "select embedding_sha256 from image_encoding where image_sha256 = %s and frame = %s and encoder_sha256 = %s",
-                (image_sha256, frame, encoder_sha256),
+                "select embedding_sha256 from image_encoding where image_sha256 = %s and frame = %s and method_sha256 = %s",
+                (image_sha256, frame, method_sha256),
             ).fetchone()
         return str(row[0]) if row is not None else ""
 
-    def keep(self, image_sha256: str, frame: int, encoder_sha256: str, embedding_sha256: str) -> None:
+    def keep(self, image_sha256: str, frame: int, method_sha256: str, embedding_sha256: str) -> None:
         """Keep where an image's embedding by an encoder lies."""
         with self._store.connection() as connection:
             connection.execute(
-                "insert into image_encoding (image_sha256, frame, encoder_sha256, embedding_sha256) values (%s, %s, %s, %s)"
-                " on conflict (image_sha256, frame, encoder_sha256) do update set embedding_sha256 = excluded.embedding_sha256",
-                (image_sha256, frame, encoder_sha256, embedding_sha256),
+                "insert into image_encoding (image_sha256, frame, method_sha256, embedding_sha256) values (%s, %s, %s, %s)"
+                " on conflict (image_sha256, frame, method_sha256) do update set embedding_sha256 = excluded.embedding_sha256",
+                (image_sha256, frame, method_sha256, embedding_sha256),
             )
 
     def counts(self) -> dict[str, dict[str, int]]:

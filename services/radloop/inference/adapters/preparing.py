@@ -27,7 +27,7 @@ from radloop.inference.adapters.decoder import ASKED, READY, Asked
 from radloop.inference.ports import Files
 from radloop.kit.errors import Transient
 from radloop.standards.dicom.decode import is_plain
-from radloop.standards.dicom.errors import BadTag, MissingTag, NotDicom, Undecodable, Unfit
+from radloop.standards.dicom.errors import BadTag, DicomError, MissingTag, NotDicom, Undecodable, Unfit
 from radloop.standards.dicom.pixels import prepare_file
 from radloop.standards.package import Preparation
 
@@ -135,9 +135,14 @@ class Decoders:
             self._busy.add(decoder)
         try:
             yield
+        except DicomError:
+            raise  # an answer like any other
         except _EndedError:
             decoder.close()
             self._refuse_when_closing()
+            raise
+        except BaseException:
+            decoder.close()  # its answer may still be on the way, and must not be taken for that to the next image
             raise
         finally:
             with self._free:

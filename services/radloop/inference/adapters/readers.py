@@ -89,9 +89,10 @@ class Readers:
         self._known_by = clock.monotonic() + _CATCH_UP_S
         self._taking = threading.Lock()
         self._held: dict[str, float] = {}
+        self._batched = set[str]()
         self._urgent, self._calm_at = set[str](), clock.monotonic()
         self._workers = (
-            Worker("reader-urgent", lambda: self._turn(URGENT)),
+            Worker("reader-urgent", lambda: self._turn(URGENT, 1)),
             *(Worker(f"reader-{number}", self._turn) for number in range(1, others + 1)),
         )
         self._leases = Worker("reading-leases", self._renew)
@@ -113,13 +114,14 @@ class Readers:
         for worker in self._workers:
             worker.wake()
 
-    def _turn(self, below: int = len(CLASSES)) -> float:
-        """Take a reading of a rank below this, and while an urgent one is being read, only another urgent one."""
+    def _turn(self, below: int = len(CLASSES), most: int = 0) -> float:
+        """Take a reading of a rank below this, and while an urgent one is being read, only another urgent one; 0: as many as may be."""
         with self._taking:  # all are woken at once: nobody may begin what can wait before it is known what cannot
             known = self._caught_up() or self._clock.monotonic() > self._known_by
             hold = _IDLE_S if self._urgent or not known else self._calm_at - self._clock.monotonic()
-            taken = self._taken(below if hold <= 0 else URGENT if known else STAT)
-            hangs = bool(taken) and taken[0].reading_id in self._held
+            taken = self._taken(below if hold <= 0 else URGENT if known else STAT, most or self._most)
+            # Of a batch that is stuck nobody knows which one it is: each is tried alone.
+            hangs = bool(taken) and taken[0].reading_id in self._held and taken[0].reading_id not in self._batched
             ids = [one.reading_id for one in taken]
             if not hangs:
                 self._held |= dict.fromkeys(ids, self._clock.monotonic())
@@ -141,12 +143,12 @@ class Readers:
             if urgent:
                 self.wake()
 
-    def _taken(self, below: int) -> list[Taken]:
+    def _taken(self, below: int, most: int) -> list[Taken]:
         """Take the most urgent reading of a rank below this, and as many of its rank as may be read together with it."""
         first = self._queue.take(below, self._being_read())
         if first is None:
             return []
-        most = min(self._most, int(_TOGETHER_S / self._pace))
+        most = min(most, int(_TOGETHER_S / self._pace))
         if first.rank < STAT or first.takes > 1 or most < 2:
             return [first]
         taken = {first.case_id: first}
@@ -172,24 +174,34 @@ class Readers:
     def _see_through(self, taken: Sequence[Taken], *, hangs: bool) -> float:
         """Read, and end the readings or put them back; return at once for the next."""
         started = self._clock.monotonic()
-        rest = self._seen_together(taken) if len(taken) > 1 else list(taken)
-        while rest:
+        first: Transient | None = None
+        for one in self._seen_together(taken) if len(taken) > 1 else taken:
+            if len(taken) > 1:
+                with self._taking:
+                    self._held[one.reading_id] = self._clock.monotonic()  # its own time begins now
             try:
-                self._seen_alone(rest.pop(0), hangs=hangs)
-            except Transient as away:
-                for other in rest:
-                    self._queue.give_back(other, away.after or 0.0)
-                raise
-        took = (self._clock.monotonic() - started) / len(taken)
-        self._pace += _PACE_LEARNED * (took - self._pace)
+                self._seen_alone(one, hangs=hangs)
+            except Transient as away:  # of its own version, perhaps: the others may be read
+                first = first or away
+        if first is not None:
+            raise first
+        took = self._clock.monotonic() - started
+        self._pace += _PACE_LEARNED * (took / len(taken) - self._pace)
         for one in taken:
             telemetry.observe("radloop_reading_seconds", took, reading_class=CLASSES[one.rank])
         return 0.0
 
     def _seen_together(self, taken: Sequence[Taken]) -> list[Taken]:
         """Read several studies together, and end their readings; return those that are to be read alone."""
-        with telemetry.span("readings", taken[0].trace, reading_class=CLASSES[taken[0].rank], readings=len(taken)):
-            outcomes = self._together([(self._command(one), one.trace) for one in taken])
+        batch = {one.reading_id for one in taken}
+        with self._taking:
+            self._batched |= batch
+        try:
+            with telemetry.span("readings", taken[0].trace, reading_class=CLASSES[taken[0].rank], readings=len(taken)):
+                outcomes = self._together([(self._command(one), one.trace) for one in taken])
+        finally:
+            with self._taking:
+                self._batched -= batch
         for outcome in outcomes.values():
             measure(outcome)
         self._queue.end_all([(one, outcomes[one.reading_id].kind) for one in taken if one.reading_id in outcomes])
@@ -203,7 +215,8 @@ class Readers:
                 self._queue.give_back(taken, back_off(taken.delays))
                 return
             except Transient as away:
-                wait = away.after if away.after is not None else min(back_off(taken.delays), _LONGEST_DELAY_S)
+                # Longer each time: what waits for a version that cannot be loaded must not keep others from being taken.
+                wait = max(away.after or 0.0, min(back_off(taken.delays), _LONGEST_DELAY_S))
                 self._queue.give_back(taken, wait)
                 raise Transient(away.reason, after=wait) from away
             self._queue.end(taken, outcome)

@@ -3,7 +3,8 @@
 Where no segmenter serves, does not read such images or is away, a classical method stands in and is named.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from radloop.kit.errors import Permanent, Transient
 from radloop.standards.dicom import header
 from radloop.standards.dicom.pixels import resize
 from radloop.standards.masks import Mask
+from radloop.standards.pictures import grey_of
 from radloop.standards.package import Preparation, Segmenter
 from radloop.standards.prompts import Box, Prompt, tokens
 
@@ -35,13 +37,13 @@ PrepareBytes = Callable[[bytes, Preparation], Singles]
 
 
 class Encodings(Protocol):
-    """Image embeddings that were made before, by the image's and the encoder's SHA-256."""
+    """Image embeddings that were made before, by the image's SHA-256 and how they are made."""
 
-    def find(self, image_sha256: str, frame: int, encoder_sha256: str) -> str:
+    def find(self, image_sha256: str, frame: int, method_sha256: str) -> str:
         """Return the embedding's SHA-256, empty where it was not made yet."""
         ...
 
-    def keep(self, image_sha256: str, frame: int, encoder_sha256: str, embedding_sha256: str) -> None:
+    def keep(self, image_sha256: str, frame: int, method_sha256: str, embedding_sha256: str) -> None:
         """Keep where an embedding lies."""
         ...
 
@@ -93,8 +95,8 @@ class Segmenters:
         grey = prepared[0] * np.float32(segmenter.preparation.std[0]) + np.float32(segmenter.preparation.mean[0])
         try:
             embedding = self._embedding(image, frame, segmenter, prepared)
-        except Transient as away:
-            return Canvas(image.rows, image.columns, grey, reason=away.reason)
+        except (Transient, Permanent) as without:
+            return Canvas(image.rows, image.columns, grey, reason=without.reason)
         return Canvas(image.rows, image.columns, grey, segmenter, embedding)
 
     def encode_ahead(self, case_id: str) -> None:
@@ -109,12 +111,25 @@ class Segmenters:
 
     def propose(self, image: bytes, model: str = "") -> Proposal:
         """Outline all that a segmenter was adapted to on an image at hand; raise Permanent where none serves or it cannot be read."""
+        segmenter, reason = next(self._segmenters(model, lambda known: known.production), (None, _none(model)))
+        if segmenter is None:
+            raise Permanent(reason)
+        return self._proposed(image, segmenter)
+
+    def _segmenters(self, model: str, serving: Callable[[Model], Version | None]) -> Iterator[tuple[Segmenter | None, str]]:
+        """Yield the segmenters of this name (empty: of any) that serve, or why one cannot."""
         for known in self._desk.models():
-            version = known.production if model in {"", known.model} else None
-            described = self._packages.describe(known.model, version.version, version.weights_sha256) if version else None
+            version = serving(known) if model in {"", known.model} else None
+            if version is None:
+                continue
+            try:
+                described = self._packages.describe(known.model, version.version, version.weights_sha256)
+            except Permanent as wrong:
+                if model:
+                    yield None, wrong.reason
+                continue
             if isinstance(described, Segmenter):
-                return self._proposed(image, described)
-        raise Permanent(f"no segmenter {model} serves" if model else "no segmenter serves")
+                yield described, ""
 
     def _proposed(self, image: bytes, segmenter: Segmenter) -> Proposal:
         prepared, encoder = segmenter.preparation, segmenter.encoder
@@ -123,11 +138,9 @@ class Segmenters:
             told = header.read(image)
             rows, columns = told.rows, told.columns
         else:
-            levels = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_GRAYSCALE) if image else None
-            if levels is None:
-                raise Permanent("neither a DICOM object nor a PNG or JPEG file")
-            rows, columns = levels.shape
-            grey = resize(levels.astype(np.float32) / np.float32(255.0), prepared.rows, prepared.columns)
+            shown = grey_of(image)
+            rows, columns = shown.shape
+            grey = resize(shown, prepared.rows, prepared.columns)
             mean, std = (np.asarray(numbers, np.float32)[:, None, None] for numbers in (prepared.mean, prepared.std))
             seen = (grey[None] - mean) / std
         said = self._infer(encoder.model, encoder.version, {"IMAGE": seen[None]}, ("IMAGE_EMBEDDING",))
@@ -163,39 +176,44 @@ class Segmenters:
 
     def _serving(self, case: Case, image: Instance, model: str) -> tuple[Segmenter | None, str]:
         """Return the segmenter that outlines an image, or None and why not."""
-        reason = f"no segmenter {model} serves" if model else "no segmenter serves"
-        for known in self._desk.models():
-            version = known.serving(case) if model in {"", known.model} else None
-            if version is None:
-                continue
-            try:
-                described = self._packages.describe(known.model, version.version, version.weights_sha256)
-            except Permanent as wrong:
-                reason = wrong.reason
-                continue
-            if isinstance(described, Segmenter):
-                if not (why := image_refusal(image, described.applicability)):
-                    return described, ""
-                reason = f"{known.model} {version.version} does not outline it: {why}"
+        reason = _none(model)
+        for segmenter, wrong in self._segmenters(model, lambda known: known.serving(case)):
+            if segmenter is None:
+                reason = wrong
+            elif why := image_refusal(image, segmenter.applicability):
+                reason = f"{segmenter.model} {segmenter.version} does not outline it: {why}"
+            else:
+                return segmenter, ""
         return None, reason
 
     def _embedding(self, image: Instance, frame: int, segmenter: Segmenter, seen: Singles | None) -> NDArray[np.float16]:
         """Return an image's embedding [1, 256, 64, 64]: the one kept, or one that is made and kept now."""
         prepared, encoder = segmenter.preparation, segmenter.encoder
-        known = self._encodings.find(image.blob.sha256, frame, encoder.weights_sha256)
+        method = _method(segmenter)
+        known = self._encodings.find(image.blob.sha256, frame, method)
         if known:
             try:
                 kept = np.frombuffer(self._files.get(known), "<f2")
                 return kept.reshape(1, -1, prepared.rows // 4, prepared.columns // 4).astype(np.float16)
-            except Permanent:
-                pass  # lost: it is made again
+            except (Permanent, ValueError):
+                pass  # lost, or of another shape: it is made again
         seen = seen if seen is not None else self._preparer.prepare(image.blob.sha256, prepared, frame=frame)
         said = self._infer(encoder.model, encoder.version, {"IMAGE": seen[None]}, ("IMAGE_EMBEDDING",))
         embedding = said["IMAGE_EMBEDDING"].astype("<f2")
         if not np.isfinite(embedding).all():
             raise Permanent("the image's embedding is not finite")
-        self._encodings.keep(image.blob.sha256, frame, encoder.weights_sha256, self._files.put(embedding.tobytes()).sha256)
+        self._encodings.keep(image.blob.sha256, frame, method, self._files.put(embedding.tobytes()).sha256)
         return embedding
+
+
+def _none(model: str) -> str:
+    return f"no segmenter {model} serves" if model else "no segmenter serves"
+
+
+def _method(segmenter: Segmenter) -> str:
+    """Name how an embedding is made: by which weights, of an image prepared how."""
+    prepared = repr(segmenter.preparation)
+    return hashlib.sha256(f"{segmenter.encoder.weights_sha256}|{prepared}".encode()).hexdigest()
 
 
 def with_encoders(models: Sequence[Model], packages: Packages) -> tuple[Model, ...]:

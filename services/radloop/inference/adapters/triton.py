@@ -22,6 +22,7 @@ from radloop.inference.adapters.sight import Tensors
 from radloop.kit import telemetry
 from radloop.kit.errors import Permanent, RadloopError, Transient
 
+_SHORT = ("out of memory", "failed to allocate", "bad alloc", "std::bad_alloc")
 _AWAY = ("UNAVAILABLE", "CANCELLED", "RESOURCE_EXHAUSTED", "ABORTED")
 _NOT_LOADED = ("not found", "is not ready", "not at ready state", "no available versions", "unknown model")
 _CONNECT_SECONDS = 5.0
@@ -136,6 +137,8 @@ def _meaning(what: str, status: str, said: str) -> RadloopError:
         return BusyError(f"the queue of {what} is full", after=0.2)
     if "shared memory" in said:
         return BusyError("triton is out of shared memory", after=2.0)
+    if any(word in said.lower() for word in _SHORT):
+        return BusyError(f"triton is short of memory for {what}", after=2.0)
     if status == "DEADLINE_EXCEEDED":
         return LateError(f"{what} did not answer in time", after=0.5)
     if "out-dated" in said:

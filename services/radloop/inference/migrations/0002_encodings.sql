@@ -3,10 +3,10 @@
 create table image_encoding (
     image_sha256 text not null,
     frame integer not null,
-    encoder_sha256 text not null,
+    method_sha256 text not null,
     embedding_sha256 text not null,
     made_at timestamptz not null default now(),
-    primary key (image_sha256, frame, encoder_sha256)
+    primary key (image_sha256, frame, method_sha256)
 );
 
 -- The revision whose images are to be encoded once they have been read, because a segmenter serves; 0 where none is.

@@ -34,7 +34,7 @@ _CORRECTIONS = (0.4, 0.2, 0.15, 0.15, 0.1)
 class Recipe:
     """How long and how fast; `steps` of two images each."""
 
-    steps: int = 900
+    steps: int = 700
     rate: float = 2e-4
     seed: int = 1
     warm_up: int = 50

@@ -2,8 +2,7 @@
 
     images/<name>.{png,jpg,dcm}     masks/<name>.png     patients.csv (name,patient; without it each image is a patient of its own)
 
-In a mask 0 is background, 255 inside; other values are not judged, and an image with many of them teaches nothing.
-Structures are the connected parts of a mask, each to be outlined on its own.
+In a mask 255 is inside and all else outside. Structures are the connected parts of a mask, each to be outlined on its own.
 """
 
 import csv
@@ -15,7 +14,6 @@ from pathlib import PurePosixPath
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from radloop.kit.errors import Permanent
 from radloop.retraining.domain.arrays import Singles, Truths
@@ -23,11 +21,10 @@ from radloop.retraining.domain.outlines import SIDE
 from radloop.standards.dicom.elements import open_file
 from radloop.standards.dicom.pixels import frame_grey, resize
 from radloop.standards.masks import Mask
+from radloop.standards.pictures import grey_of
 
 _SMALLEST_SHARE = 0.01
 _MOST_BYTES = 64 * 1024 * 1024
-_INSIDE = 255
-_UNREADABLE = (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -52,10 +49,11 @@ def pairs(archive: bytes) -> Iterator[Pair]:
     Images are decoded here: for a job's process, which may end over one, and not for the room's.
     """
     images, masks, patients = _paired(archive)
-    for name in sorted(images):
-        structures = _structures(_mask(name, masks[name]))
+    # A file's name may be a patient's: in what is said of it, it has a number.
+    for number, name in enumerate(sorted(images), start=1):
+        structures = _structures(_mask(f"image {number}", masks[name]))
         if len(structures):
-            yield Pair(name, patients.get(name, name), grey(name, images[name]), structures)
+            yield Pair(name, patients[name], grey(f"image {number}", images[name]), structures)
 
 
 def _paired(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, str]]:
@@ -63,27 +61,33 @@ def _paired(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[st
     if not images:
         raise Permanent("the archive holds no images/<name>.png, .jpg or .dcm")
     if missing := sorted(set(images) ^ set(masks)):
-        raise Permanent(f"{missing[0]}: an image needs a mask of the same name, and a mask an image ({len(missing)} have none)")
-    return images, masks, patients
+        raise Permanent(f"an image needs a mask of the same name, and a mask an image: {len(missing)} have none")
+    if patients is not None and (unlisted := set(images) - set(patients)):
+        # Each would be a patient of its own, and one patient could teach and judge.
+        raise Permanent(f"patients.csv lists {len(unlisted)} of the images not: its names are without their endings")
+    return images, masks, patients if patients is not None else {name: name for name in images}
 
 
-def _files(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, str]]:
+def _files(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, str] | None]:
     images: dict[str, bytes] = {}
     masks: dict[str, bytes] = {}
-    patients: dict[str, str] = {}
+    patients: dict[str, str] | None = None
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:*") as tar:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
             for entry in tar:
                 held = tar.extractfile(entry) if entry.isfile() and entry.size <= _MOST_BYTES else None
                 if held is None:
-                    raise Permanent(f"{entry.name}: no file, or one of more than {_MOST_BYTES >> 20} MB")
+                    raise Permanent(f"the archive holds something that is no file, or one of more than {_MOST_BYTES >> 20} MB")
                 path = PurePosixPath(entry.name)
                 if path.name == "patients.csv":
                     rows = csv.DictReader(io.StringIO(held.read().decode("utf-8", errors="replace")))
                     patients = {row.get("name", ""): row.get("patient", "") for row in rows}
                 elif path.parent.name in {"images", "masks"}:
-                    (images if path.parent.name == "images" else masks)[path.stem] = held.read()
-    except tarfile.TarError as broken:
+                    into = images if path.parent.name == "images" else masks
+                    if path.stem in into:
+                        raise Permanent(f"two {path.parent.name} have the same name")
+                    into[path.stem] = held.read()
+    except (tarfile.TarError, EOFError, OSError) as broken:
         raise Permanent("the confirmed masks are no tar") from broken
     return images, masks, patients
 
@@ -93,20 +97,17 @@ def grey(name: str, data: bytes) -> Singles:
     if data[128:132] == b"DICM":
         return resize(frame_grey(open_file(data)), SIDE, SIDE)
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            levels = np.asarray(image.convert("L"), np.float32)
-    except _UNREADABLE as broken:
-        raise Permanent(f"{name}: not an image that can be read") from broken
-    return resize(levels / np.float32(255.0), SIDE, SIDE)
+        return resize(grey_of(data), SIDE, SIDE)
+    except Permanent as broken:
+        raise Permanent(f"{name}: {broken.reason}") from broken
 
 
 def _mask(name: str, data: bytes) -> Mask:
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            levels = np.asarray(image.convert("L"))
-    except _UNREADABLE as broken:
-        raise Permanent(f"{name}: its mask is not an image that can be read") from broken
-    share = resize((levels == _INSIDE).astype(np.float32), SIDE, SIDE)
+        inside = grey_of(data) >= 1.0
+    except Permanent as broken:
+        raise Permanent(f"the mask of {name}: {broken.reason}") from broken
+    share = resize(inside.astype(np.float32), SIDE, SIDE)
     return np.asarray(share > 0.5)
 
 

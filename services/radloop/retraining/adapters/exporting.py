@@ -11,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
 
 OPSET = 18
@@ -48,9 +49,23 @@ def export(
             module, tuple(examples), name, input_names=list(inputs), output_names=list(outputs), opset_version=OPSET,
             dynamic_shapes={name: dict(dims) for name, dims in free.items()}, external_data=False,
         )
+    _forget_where(Path(name))
     # Also when two processes export at once.
     Path(name).replace(target)
     return target
+
+
+def _forget_where(file: Path) -> None:
+    """Take out what the exporter notes of the code it ran through: the same weights shall give the same bytes on any machine."""
+    model = onnx.load(file)
+    for one in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output, *model.functions):
+        one.ClearField("metadata_props")
+        one.ClearField("doc_string")
+    for function in model.functions:
+        for node in function.node:
+            node.ClearField("metadata_props")
+            node.ClearField("doc_string")
+    onnx.save(model, file)
 
 
 def named_by(*content: bytes) -> str:

@@ -96,7 +96,8 @@ def assemble(learned: Learned, snapshot: bytes, backbone: bytes, base: Base) -> 
 
 def assemble_segmenter(says: standard.Segmenter, decoder: bytes, encoder: bytes) -> dict[str, bytes]:
     """Return the files of a segmenter's version: both graphs, `radloop.yaml`, the code and Triton's configurations."""
-    behind = replace(says.encoder, weights_sha256=_hash(encoder))
+    # Named by its content: another encoder is another model, whose embeddings are its own.
+    behind = standard.Behind(f"{says.model}-encoder-{_hash(encoder)[:8]}", 1, _hash(encoder))
     described = replace(says, weights_sha256=_hash(decoder), encoder=behind)
     return {
         standard.WEIGHTS_FILE: decoder, standard.ENCODER_FILE: encoder,
@@ -126,6 +127,8 @@ def described(package: Files) -> standard.Package | standard.Segmenter:
             msg = f"{name} is not what {standard.FILE} names"
             raise Permanent(msg)
     fits(says, package[standard.WEIGHTS_FILE])
+    if isinstance(says, standard.Segmenter):
+        _stands_behind(says, package[standard.ENCODER_FILE])
     if isinstance(says, standard.Package):
         _knows_strangers(says, package)
     return says
@@ -150,6 +153,19 @@ def _knows_strangers(says: standard.Package, package: Files) -> None:
         raise Permanent(f"{says.ood.file} holds a number that is not finite")
 
 
+def _stands_behind(says: standard.Segmenter, encoder: bytes) -> None:
+    """Raise Permanent where an encoder does not give what its segmenter takes."""
+    model, prepared = parsed(encoder), says.preparation
+    held = {**inputs_of(model), **outputs_of(model)}
+    wanted = {
+        "IMAGE": (prepared.channels, prepared.rows, prepared.columns),
+        "IMAGE_EMBEDDING": (256, prepared.rows // 4, prepared.columns // 4),
+    }
+    for name, shape in wanted.items():
+        if name not in held or not _agree(held[name][1:], shape):
+            raise Permanent(f"{standard.ENCODER_FILE}: {name} is {held.get(name, 'missing')}, the segmenter needs [1, {shape}]")
+
+
 def fits(says: standard.Package | standard.Segmenter, weights: bytes) -> None:
     """Raise Permanent where the graph's inputs and outputs are not those that its `radloop.yaml` speaks of."""
     model = parsed(weights)
@@ -157,6 +173,9 @@ def fits(says: standard.Package | standard.Segmenter, weights: bytes) -> None:
         given, wanted = {**inputs_of(model), **outputs_of(model)}, {*SEGMENTER_INPUTS, *SEGMENTER_OUTPUTS}
         if missing := wanted - set(given):
             raise Permanent(f"{standard.WEIGHTS_FILE} has no {', '.join(sorted(missing))}")
+        side = says.preparation.rows
+        if given["LOGITS"][1:] != (side, side) or given["MASK"][1:] != (side, side):
+            raise Permanent(f"{standard.WEIGHTS_FILE}: LOGITS and MASK must be [1, {side}, {side}], as preparation.rows says")
         return
     prepared, tensors, findings = says.preparation, says.tensors, len(says.findings)
     image = (prepared.channels, prepared.rows, prepared.columns)
