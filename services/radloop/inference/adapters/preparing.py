@@ -133,18 +133,19 @@ class Decoders:
         """Count a decoder as busy; one that the closing ended says nothing about its image."""
         with self._free:
             self._busy.add(decoder)
+        answered = False
         try:
             yield
+            answered = True
         except DicomError:
-            raise  # an answer like any other
+            answered = True
+            raise
         except _EndedError:
-            decoder.close()
             self._refuse_when_closing()
             raise
-        except BaseException:
-            decoder.close()  # its answer may still be on the way, and must not be taken for that to the next image
-            raise
         finally:
+            if not answered:  # its answer may still be on the way, and must not be taken for that to the next image
+                decoder.close()
             with self._free:
                 self._busy.discard(decoder)
                 self._free.notify_all()
