@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from tests.adapters.failing_decoder import marked
-from tests.examples.inference import Files, package
+from tests.examples.inference import Files
 
 from radloop.inference.adapters.preparing import Decoders
 
@@ -14,7 +14,7 @@ if __name__ == "__main__":
     decoders = Decoders(files, 2, deadline_s=float(sys.argv[2]), module="tests.adapters.failing_decoder")
     decoders.start()
     if sys.argv[1] == "hang":
-        threading.Thread(target=decoders.prepare, args=(files.put(marked("hang")).sha256, package()), daemon=True).start()
+        threading.Thread(target=decoders.prepare, args=(files.put(marked("hang")).sha256, IMAGENET), daemon=True).start()
     children = Path(f"/proc/self/task/{threading.main_thread().native_id}/children")
     sys.stdout.write(children.read_text() + "\n")
     sys.stdout.flush()
