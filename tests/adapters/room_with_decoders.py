@@ -8,6 +8,7 @@ from tests.adapters.failing_decoder import marked
 from tests.examples.inference import Files
 
 from radloop.inference.adapters.preparing import Decoders
+from radloop.standards.package import IMAGENET
 
 if __name__ == "__main__":
     files = Files()
