@@ -107,6 +107,13 @@ def prepared_scene() -> np.ndarray:
 PREPARED: Final = prepared_scene()
 
 
+def test_what_all_are_held_against_is_the_scene() -> None:
+    """It is made by the same code: were that black, so would all others be, and agree."""
+    assert PREPARED.min() < 0.05
+    assert PREPARED.max() > 0.95
+    assert PREPARED.mean() == pytest.approx(scene().mean(), abs=0.02)
+
+
 def encoded(image: Dataset, syntax: UID) -> bytes:
     """Return the object as a file in a transfer syntax that pydicom writes."""
     dataset = dcmread(BytesIO(file_of(image)))

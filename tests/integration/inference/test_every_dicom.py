@@ -56,6 +56,7 @@ def pixels(file: bytes) -> tuple[str, str]:
         return PIXELS[1], refused.reason
     assert (prepared.shape, prepared.dtype) == ((3, 224, 224), np.float32)
     assert np.isfinite(prepared).all()
+    assert np.ptp(prepared) > 0, "an image that is all one grey shows nothing"
     return PIXELS[0], ""
 
 

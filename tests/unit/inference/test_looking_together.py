@@ -13,7 +13,8 @@ from tests.unit.inference.test_reading import Desk, live, recorded
 from radloop.inference.domain.answer import Outputs
 from radloop.inference.domain.case import CLASSES, Case
 from radloop.inference.domain.reading import Seen
-from radloop.inference.handlers import Lens, look, look_together, record_reading
+from radloop.inference.domain.model import lot
+from radloop.inference.handlers import Lens, look, look_together, record_reading, routes
 from radloop.kit.errors import Permanent
 from radloop.kit.flow import Record, Skip
 from radloop.standards.package import Package
@@ -36,9 +37,11 @@ class ByGrey:
 
     def __init__(self) -> None:
         self.asked: list[int] = []
+        self.versions: list[int] = []
 
     def read(self, package: Package, images: np.ndarray) -> Outputs:
         self.asked.append(len(images))
+        self.versions.append(package.version)
         mean = images.mean(axis=(1, 2, 3))
         return Outputs(
             np.repeat(mean[:, None, None], 2, axis=1).astype(np.float32), np.zeros((len(images), example.WIDTH), np.float32),
@@ -46,19 +49,20 @@ class ByGrey:
         )
 
 
-def together(count: int, reader: Any, **changes: Any) -> tuple[dict[str, Seen], Lens]:
+def together(count: int, reader: Any, *releases: Any, **changes: Any) -> tuple[dict[str, Seen], Lens]:
     """Look at as many studies, each of its own grey; `changes` are files by their case's number."""
     files = example.Files()
     cases, commands = {}, []
     for number in range(count):
-        pixels = np.full((32, 32), 20 + 30 * number, np.uint8)
+        pixels = np.full((32, 32), 20 + 25 * number, np.uint8)
         pixels[0, :2] = 0, 255
         blob = files.put(changes.get(f"file_{number}", file_of(radiograph(pixels, SOPInstanceUID=f"2.25.{number}"))))
         instance = replace(study().instances[0], blob=blob, sop_instance_uid=f"2.25.{number}")
         cases[f"case-{number}"] = replace(live(instances=(instance,)), case_id=f"case-{number}")
         commands.append(replace(example.read("serving", 1), id=f"reading-{number}", subject=f"case-{number}"))
     through = Lens(
-        Cases(cases, example.released()), files, example.Packages(), reader, example.Preparer(files), example.Encoder(), batch=3,
+        Cases(cases, *(releases or (example.released(),))), files, example.Packages(), reader, example.Preparer(files),
+        example.Encoder(), batch=3,
     )
     return look_together(commands, through), through
 
@@ -104,6 +108,45 @@ def test_a_version_that_refuses_a_batch_leaves_each_to_be_read_alone() -> None:
         together(2, Refuses())
     seen, _ = together(1, Refuses())
     assert seen["reading-0"].failure == "triton refused it"
+
+
+def test_versions_never_share_a_batch() -> None:
+    """Cases of the canary's share travel to the canary, the others to the version in production, and each names its own."""
+    reader = ByGrey()
+    seen, _ = together(
+        9, reader, example.released(1, "production", 1), example.released(2, "canary", 2, canary_share=0.5),
+    )
+    canary = {f"reading-{number}" for number in range(9) if lot(f"case-{number}") < 0.5}
+    assert 0 < len(canary) < 9
+    assert {name for name, one in seen.items() if one.version == 2} == canary
+    assert all(one.predictions[0].version == one.version for one in seen.values())
+    assert reader.versions == sorted(reader.versions)
+
+
+def test_one_stranger_in_a_batch_is_the_only_one() -> None:
+    """Its neighbours are at home all the same: every study is held against the distances of its own images."""
+    class OneIsFar(ByGrey):
+        def read(self, package: Package, images: np.ndarray) -> Outputs:
+            said = super().read(package, images)
+            said.embedding[1] = 100.0
+            return said
+
+    seen, _ = together(3, OneIsFar())
+    assert [one.predictions[0].out_of_distribution for one in seen.values()] == [False, True, False]
+
+
+def test_what_was_seen_together_is_not_looked_at_again() -> None:
+    """The runner's look at one of them takes what was seen; any other is looked at then."""
+    reader = ByGrey()
+    seen, through = together(2, reader)
+    through.looked.update(seen)
+    look_at = next(route.observe for route in routes(through) if route.name == "record_reading")
+    assert look_at is not None
+    commands = [one.command for one in seen.values()]
+    assert look_at(commands[0]) is seen[commands[0].id]
+    assert reader.asked == [2]
+    look_at(commands[0])
+    assert reader.asked == [2, 1]
 
 
 class WithSegmenter(example.Packages):

@@ -270,6 +270,47 @@ def test_the_reader_that_is_kept_for_what_is_urgent_takes_one_at_a_time() -> Non
     assert len(queue.ended) == 1
 
 
+def test_what_was_begun_before_takes_no_fresh_ones_with_it() -> None:
+    """It may be what ends its process: those beside it would be counted with it, and given up."""
+    queue, together = Queue(taken("old", takes=2, case="old"), *many(3).waiting), Together()
+    readers = quick(queue, together)
+    readers._turn()
+    assert queue.ended == [("old", "recorded")]
+    readers._turn()
+    assert len(together.heard[0]) == 3
+
+
+def test_nothing_of_a_batch_stays_in_hand_and_each_has_its_own_outcome() -> None:
+    """No lease is renewed, nobody is held up, and how each of them ended is what is written down."""
+    class Mixed(Together):
+        def __call__(self, commands: Any) -> dict[str, Outcome]:
+            readers._renew()
+            return {command.id: Outcome(kind="skipped" if at else "recorded") for at, (command, _) in enumerate(commands)}
+
+    queue = many(3)
+    readers = quick(queue, Mixed())
+    readers._turn()
+    assert queue.renewed == [["reading-0", "reading-1", "reading-2"]], "all of them are renewed while they are read"
+    assert queue.ended == [("reading-0", "recorded"), ("reading-1", "skipped"), ("reading-2", "skipped")]
+    assert (readers._held, readers._urgent, readers._batched) == ({}, set(), set())
+
+
+def test_how_long_a_study_takes_is_learned_from_each_turn() -> None:
+    """Of a batch it is the share of one."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+
+    class Slow(Together):
+        def __call__(self, commands: Any) -> dict[str, Outcome]:
+            clock.advance(0.1 * len(commands))
+            return super().__call__(commands)
+
+    readers = Readers(many(400), Runner(), clock, 1, together=Slow(), most=8)
+    readers._pace = 0.01
+    for _ in range(40):
+        readers._turn()
+    assert readers._pace == pytest.approx(0.1, rel=0.02)
+
+
 @pytest.mark.parametrize("changes", [{"rank": 0}, {"takes": 2}])
 def test_a_stat_and_what_was_begun_before_are_read_alone(changes: dict[str, int]) -> None:
     """A STAT waits for nobody; what was begun and not ended may be what ends its process."""

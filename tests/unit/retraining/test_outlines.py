@@ -48,6 +48,30 @@ def test_the_gate_asks_for_the_lower_bound_and_not_to_be_worse() -> None:
     assert "too small" in sentences(few)[1]
 
 
+@pytest.mark.parametrize("most", [1, 7, 30, 200])
+def test_patients_never_cross_whatever_is_drawn(most: int) -> None:
+    """Several images a patient, any number that may teach, any seed."""
+    patients = [f"p{at // 3}" for at in range(90)]
+    for seed in range(20):
+        teach, judge = divide(patients, most, seed)
+        assert not {patients[at] for at in teach} & {patients[at] for at in judge}
+        assert len(teach) == min(most, 45)
+        assert len(judge) == 45
+
+
+def test_the_gate_goes_by_the_lower_bound_and_an_equal_version_is_not_worse() -> None:
+    """A mean above the floor does not pass where so few patients spread so widely."""
+    assert PLAN.outlines is not None
+    spread = np.array([0.99, 0.74] * 15)
+    patients = [f"p{at}" for at in range(30)]
+    gate = hold_gate(spread, None, patients, PLAN.outlines, PLAN.gate)
+    assert gate.criteria[0].estimate > PLAN.outlines.dice_at_least > gate.criteria[0].lower_bound
+    assert not gate.passed
+    steady = np.full(30, 0.95)
+    assert hold_gate(steady, steady, patients, PLAN.outlines, PLAN.gate).passed
+    assert not hold_gate(steady, steady + 0.02, patients, PLAN.outlines, PLAN.gate).passed
+
+
 def test_the_next_click_goes_to_the_middle_of_the_largest_error() -> None:
     """A large miss before a small excess; inside is positive, outside negative; where nothing is wrong there is none."""
     truth, said = np.zeros((40, 40), bool), np.zeros((40, 40), bool)

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
+from pydicom.uid import RLELossless
 from tests.dicom_making import encoded, file_of, radiograph
 
 from radloop.standards.dicom import header
+from radloop.standards.dicom.decode import is_plain
 from radloop.standards.dicom.elements import open_file
 from radloop.standards.dicom.errors import BadTag, DicomError, MissingTag, NotDicom, Undecodable, Unfit
 from radloop.standards.dicom.pixels import frame_grey, prepare_file, resize
@@ -307,3 +309,16 @@ def test_the_received_bytes_are_not_encoded_anew() -> None:
     assert file.endswith(dataset)
     meta = open_file(file).file_meta
     assert (meta.SourceApplicationEntityTitle, meta.MediaStorageSOPInstanceUID) == ("CT1", "1.2.3")
+
+
+def test_a_preamble_cannot_say_how_pixels_are_encoded() -> None:
+    """What stands before the file meta information is anybody's; a compressed file that claims otherwise there stays compressed."""
+    plain = file_of(radiograph())
+    assert is_plain(plain)
+    lie = b"\x02\x00\x10\x00UI\x14\x001.2.840.10008.1.2.1\0"
+    packed = file_of(radiograph(), transfer_syntax=RLELossless)
+    assert not is_plain(packed)
+    assert not is_plain(lie + packed[len(lie):])
+    assert is_plain(lie.replace(b"1.2.1", b"1.2.5") + plain[len(lie):])
+    assert not is_plain(plain[:200])
+    assert not is_plain(b"")

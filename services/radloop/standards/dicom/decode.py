@@ -25,8 +25,10 @@ MOST_PIXELS: Final = 200_000_000
 
 _PLAIN: Final = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian})
 _UNPACKED: Final = frozenset({ImplicitVRLittleEndian, ExplicitVRLittleEndian})
-_SYNTAX_ELEMENT: Final = b"\x02\x00\x10\x00UI"
-_META_WITHIN: Final = 4096
+_META_AT, _META_WITHIN = 132, 4096
+_META_GROUP, _SYNTAX_ELEMENT = 0x0002, 0x0010
+_LONG: Final = frozenset({b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UC", b"UN", b"UR", b"UT", b"SV", b"UV"})
+"""Value representations whose length takes four bytes (PS3.5 section 7.1.2)."""
 _GREY: Final = frozenset({"MONOCHROME1", "MONOCHROME2"})
 _KINDS: Final = _GREY | {"PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT"}
 _RAW: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -56,13 +58,21 @@ class Shape:
 def is_plain(file: bytes) -> bool:
     """Whether the pixels of a DICOM file lie in it as little-endian numbers, so that no decoder is needed.
 
-    A look at the file meta information, which is always explicit little-endian (PS3.10 section 7.1); unsure is no.
+    A walk through the file meta information, which is always explicit little-endian (PS3.10 section 7.1); unsure is no. What stands
+    in the preamble before it is anybody's.
     """
-    at = file.find(_SYNTAX_ELEMENT, 0, _META_WITHIN) + len(_SYNTAX_ELEMENT)
-    if at < len(_SYNTAX_ELEMENT):
-        return False
-    length = int.from_bytes(file[at:at + 2], "little")
-    return file[at + 2:at + 2 + length].rstrip(b"\0 ").decode("ascii", "replace") in _UNPACKED
+    at = _META_AT
+    while at + 12 <= min(len(file), _META_WITHIN):
+        group, element = int.from_bytes(file[at:at + 2], "little"), int.from_bytes(file[at + 2:at + 4], "little")
+        if group != _META_GROUP:
+            return False
+        long = file[at + 4:at + 6] in _LONG
+        begins = at + (12 if long else 8)
+        length = int.from_bytes(file[begins - (4 if long else 2):begins], "little")
+        if element == _SYNTAX_ELEMENT:
+            return file[begins:begins + length].rstrip(b"\0 ").decode("ascii", "replace") in _UNPACKED
+        at = begins + length
+    return False
 
 
 def shape(dataset: Dataset) -> Shape:
