@@ -86,7 +86,7 @@ def adapt(base: Decoder, known: Confirmed, recipe: Recipe, tell: Callable[[float
     decoder.prompts.pe_layer.requires_grad_(requires_grad=False)
     optimiser = torch.optim.AdamW([one for one in decoder.parameters() if one.requires_grad], lr=recipe.rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.rate, total_steps=recipe.steps, pct_start=recipe.warm_up / recipe.steps, anneal_strategy="cos",
+        optimiser, recipe.rate, total_steps=recipe.steps, pct_start=min(recipe.warm_up / recipe.steps, 0.3), anneal_strategy="cos",
     )
     for step in range(recipe.steps):
         kind = str(random.choice([name for name, _ in _FIRST], p=[share for _, share in _FIRST]))
