@@ -6,8 +6,9 @@ comes up, a STAT may lie behind thousands of others that it has not heard of yet
 that ends its process is counted by its takes; one that fails in a way nobody foresaw is tried five times by the runner. Either
 way the study says in the end that it was not read.
 
-Where many wait, a reader reads as many of them together as half a second is enough for: they share a batch of the model's and a
-transaction. A STAT is read alone, and so is what was begun before and not ended: it may be what ends its process.
+Where many wait, a reader reads as many of them together as half a second is enough for, the one for urgent work half of that: they
+share a batch of the model's and a transaction. A STAT is read alone, and so is what was begun before and not ended: it may be what
+ends its process.
 """
 
 import logging
@@ -35,8 +36,8 @@ _CATCH_UP_S = 60.0
 """So long a room that has come up reads only STATs, where it cannot hear what else waits."""
 _LONGEST_S = 120.0
 """A reader that is at one reading for longer is stuck: its lease is renewed no more. Another process tries; this one gives it up."""
-_TOGETHER_S = 0.5
-_PACE_LEARNED = 0.2
+_TOGETHER_S, _URGENT_TOGETHER_S = 0.5, 0.25
+_PACE_LEARNED, _QUICKEST_S = 0.2, 0.001
 _MOMENT_S = 0.5
 """After an urgent reading its case is placed, published and listed, by rooms that may be on this very machine."""
 
@@ -85,14 +86,15 @@ class Readers:
         At `most` so many studies are read `together`.
         """
         self._queue, self._submit, self._clock, self._caught_up = queue, submit, clock, caught_up
-        self._together, self._most, self._pace = together, most, _TOGETHER_S
+        self._together, self._most = together, most
+        self._pace = self._unknown = _TOGETHER_S
         self._known_by = clock.monotonic() + _CATCH_UP_S
         self._taking = threading.Lock()
         self._held: dict[str, float] = {}
         self._batched = set[str]()
         self._urgent, self._calm_at = set[str](), clock.monotonic()
         self._workers = (
-            Worker("reader-urgent", lambda: self._turn(URGENT, 1)),
+            Worker("reader-urgent", lambda: self._turn(URGENT, _URGENT_TOGETHER_S)),
             *(Worker(f"reader-{number}", self._turn) for number in range(1, others + 1)),
         )
         self._leases = Worker("reading-leases", self._renew)
@@ -114,12 +116,15 @@ class Readers:
         for worker in self._workers:
             worker.wake()
 
-    def _turn(self, below: int = len(CLASSES), most: int = 0) -> float:
-        """Take a reading of a rank below this, and while an urgent one is being read, only another urgent one; 0: as many as may be."""
+    def _turn(self, below: int = len(CLASSES), seconds: float = _TOGETHER_S) -> float:
+        """Take a reading of a rank below this, and what these seconds are enough for beside it.
+
+        While an urgent one is being read, only another urgent one.
+        """
         with self._taking:  # all are woken at once: nobody may begin what can wait before it is known what cannot
             known = self._caught_up() or self._clock.monotonic() > self._known_by
             hold = _IDLE_S if self._urgent or not known else self._calm_at - self._clock.monotonic()
-            taken = self._taken(below if hold <= 0 else URGENT if known else STAT, most or self._most)
+            taken = self._taken(below if hold <= 0 else URGENT if known else STAT, seconds)
             # Of a batch that is stuck nobody knows which one it is: each is tried alone.
             hangs = bool(taken) and taken[0].reading_id in self._held and taken[0].reading_id not in self._batched
             ids = [one.reading_id for one in taken]
@@ -143,12 +148,12 @@ class Readers:
             if urgent:
                 self.wake()
 
-    def _taken(self, below: int, most: int) -> list[Taken]:
+    def _taken(self, below: int, seconds: float) -> list[Taken]:
         """Take the most urgent reading of a rank below this, and as many of its rank as may be read together with it."""
         first = self._queue.take(below, self._being_read())
         if first is None:
             return []
-        most = min(most, int(_TOGETHER_S / self._pace))
+        most = min(self._most, int(seconds / max(self._pace, _QUICKEST_S)))
         if first.rank < STAT or first.takes > 1 or most < 2:
             return [first]
         taken = {first.case_id: first}
@@ -186,7 +191,8 @@ class Readers:
         if first is not None:
             raise first
         took = self._clock.monotonic() - started
-        self._pace += _PACE_LEARNED * (took / len(taken) - self._pace)
+        learned = 1.0 if self._pace == self._unknown else _PACE_LEARNED
+        self._pace += learned * (took / len(taken) - self._pace)
         for one in taken:
             telemetry.observe("radloop_reading_seconds", took, reading_class=CLASSES[one.rank])
         return 0.0
