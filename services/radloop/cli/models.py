@@ -3,18 +3,17 @@
 import argparse
 import json
 import sys
-import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 from radloop.cli import drift, packages, teaching
-from radloop.cli.grpc import Cycle, ModelVersion, Rooms
+from radloop.cli.cycles import followed, told
+from radloop.cli.grpc import ModelVersion, Rooms
 from radloop.cli.table import local, table
 
 # In the evidence of a version that retraining took in from outside.
 _NO_GATE = "no gate was held"
-_ENDED = {"none", "gated-out", "released", "failed"}
 
 
 def add_parser(commands: Any) -> None:
@@ -79,7 +78,7 @@ def _gate(version: ModelVersion) -> str:
 def run_cycle(rooms: Rooms, args: argparse.Namespace) -> int:
     """Start a cycle, or show how the latest stands."""
     if args.show:
-        _told(rooms.cycle(model=args.model))
+        told(rooms.cycle(model=args.model))
         return 0
     cycle_id, reason = rooms.start_cycle(args.model, str(uuid.uuid4()))
     if reason:
@@ -88,26 +87,10 @@ def run_cycle(rooms: Rooms, args: argparse.Namespace) -> int:
     print(f"cycle {cycle_id} started")
     if not args.wait:
         return 0
-    before = ""
-    while (now := rooms.cycle(cycle_id, args.model)).state not in _ENDED:
-        line = f"{now.state} {now.progress:.0%}"
-        if line != before:
-            print(line, file=sys.stderr)
-            before = line
-        time.sleep(1)
-    _told(now)
+    now = followed(rooms, cycle_id, args.model)
+    told(now)
     return 0 if now.state == "released" else 1
 
-
-def _told(cycle: Cycle) -> None:
-    if cycle.state == "none":
-        print("no cycle yet: one starts by itself once the plan's number of answers is there, or now with `radloop models cycle`")
-    else:
-        print(f"cycle {cycle.id or '-'}: {cycle.state}" + (f", version {cycle.version}" if cycle.version else ""))
-    for sentence in cycle.evidence:
-        print(f"  {sentence}")
-    if cycle.labels:
-        print("  labels: " + ", ".join(f"{purpose} {count}" for purpose, count in sorted(cycle.labels.items())))
 
 
 def add(rooms: Rooms, args: argparse.Namespace) -> int:

@@ -2,19 +2,17 @@
 
 import argparse
 import csv
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from radloop.cli.grpc import Cycle, Rooms
+from radloop.cli.cycles import followed, told
+from radloop.cli.grpc import Rooms
 from radloop.cli.packages import tar_of, wrong
 from radloop.kit.errors import Misconfigured, Permanent
 
-_ENDED = {"none", "gated-out", "released", "failed"}
 _IMAGES = (".png", ".jpg", ".jpeg", ".dcm")
-_LOOK_EVERY_S = 1.0
 _TABLE = "proposals.csv"
 
 
@@ -57,10 +55,8 @@ def adapt(rooms: Rooms, args: argparse.Namespace) -> int:
     print(f"cycle {cycle_id} started: {sum(name.startswith('images/') for name, _ in files)} images with masks")
     if args.no_wait:
         return 0
-    ended = _followed(rooms, cycle_id, args.model)
-    print(f"cycle {ended.id}: {ended.state}" + (f", version {ended.version}" if ended.version else ""))
-    for sentence in ended.evidence:
-        print(f"  {sentence}")
+    ended = followed(rooms, cycle_id, args.model)
+    told(ended)
     return 0 if ended.state == "released" else 1
 
 
@@ -79,20 +75,6 @@ def _confirmed(images: Path, masks: Path, patients: Path | None, most: int) -> I
             found += 1
             yield f"images/{image.name}", image
             yield f"masks/{mask.name}", mask
-
-
-def _followed(rooms: Rooms, cycle_id: str, model: str) -> Cycle:
-    """Return how a cycle ended, a bar showing meanwhile how far it is."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description:24}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("waiting", total=1.0)
-        while (now := rooms.cycle(cycle_id, model)).state not in _ENDED:
-            bar.update(task, completed=now.progress, description=now.note or now.state)
-            time.sleep(_LOOK_EVERY_S)
-    return now
 
 
 def propose(rooms: Rooms, args: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from radloop.inference.adapters.sight import Tensors, probe, read_through
 from radloop.inference.adapters.triton import BusyError, DeadStubError, LateError
 from radloop.inference.domain.answer import Outputs
-from radloop.inference.domain.model import Model, Version
+from radloop.inference.domain.model import NEED, Model, Version
 from radloop.inference.ports import Packages
 from radloop.kit import telemetry
 from radloop.kit.clock import Clock
@@ -42,14 +42,13 @@ _CONFIG = "config.pbtxt"
 MOST_UNDER_WAY = 32
 """So many requests to one version of one server, all together a few seconds of work on a CPU; one more is told at once. Triton's own
 bound of its queue costs one request in twenty half a second (2.51), so the configuration sets none."""
-_NEED = ("production", "canary", "shadow", "retired")
 
 Key = tuple[str, int]
 
 
 def _needed(model: Model) -> int:
     """Return how soon a model is needed: those that patients need come first, whatever their names."""
-    return min((_NEED.index(one.stage) for one in model.to_load()), default=len(_NEED))
+    return min((NEED.index(one.stage) for one in model.to_load()), default=len(NEED))
 
 
 class Server(Protocol):
@@ -210,7 +209,7 @@ class Loaded:
             raise
         answering = set() if time_is_up else (warm & loaded) - doubted
         away: Transient | None = None
-        for version in sorted(wanted.values(), key=lambda one: (_NEED.index(one.stage), -one.version)):
+        for version in sorted(wanted.values(), key=lambda one: (NEED.index(one.stage), -one.version)):
             if version.version in answering | waits:
                 continue
             try:

@@ -4,9 +4,9 @@ Where no segmenter serves, does not read such images or is away, a classical met
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from radloop.events.common import Instance
 from radloop.inference.adapters.grabcut import grabcut
+from radloop.inference.adapters.sight import Infer
 from radloop.inference.domain.answer import Singles
 from radloop.inference.domain.case import Case
 from radloop.inference.domain.fitness import image_refusal
-from radloop.inference.domain.model import Model, Version
+from radloop.inference.domain.model import NEED, Model, Version
 from radloop.inference.domain.outline import CLASSICAL, SEGMENTER, Answered, Outline
 from radloop.inference.ports import Desk, Files, Packages, Preparer
 from radloop.kit.errors import Permanent, Transient
@@ -29,9 +30,6 @@ from radloop.standards.package import Preparation, Segmenter
 from radloop.standards.prompts import Box, Prompt, tokens
 
 _PLAIN = Preparation(rows=256, columns=256, channels=1, mean=(0.0,), std=(1.0,))
-_STAGES = ("production", "canary", "shadow")
-Infer = Callable[[str, int, Mapping[str, NDArray[Any]], Sequence[str]], dict[str, NDArray[Any]]]
-"""A model, a version, its inputs and the outputs wanted."""
 PrepareBytes = Callable[[bytes, Preparation], Singles]
 """A DICOM file at hand, kept nowhere, as a model takes it."""
 
@@ -232,7 +230,7 @@ def with_encoders(models: Sequence[Model], packages: Packages) -> tuple[Model, .
                     stage="production" if version.stage == "retired" else version.stage,
                 )
                 known = behind.get((encoder.model, encoder.version))
-                if known is None or _STAGES.index(needed.stage) < _STAGES.index(known.stage):
+                if known is None or NEED.index(needed.stage) < NEED.index(known.stage):
                     behind[encoder.model, encoder.version] = needed
     names = {name for name, _ in behind}
     return (*models, *(Model(model=name, versions=tuple(one for (of, _), one in behind.items() if of == name)) for name in sorted(names)))

@@ -8,7 +8,9 @@ from radloop.events.model import ModelReleased
 from radloop.inference.domain.case import Case
 
 _CANARY = UUID("0f1c8f7e-15b5-5a59-8d0c-3d8a52bb1a20")
-_READING: Final = ("shadow", "canary", "production")
+NEED: Final = ("production", "canary", "shadow", "retired")
+"""Stages by how soon a version of them is needed: patients wait for the first two."""
+_READING: Final = NEED[:3]
 
 KEPT_SUPERSEDED: Final = 2
 """Each costs the memory of one model."""
