@@ -85,7 +85,7 @@ def elsewhere(data: Path) -> list[Pair]:
     return list(pairs(archive([
         (f"{kind}/{path.name}", path) for name in names for kind, folder in (("images", "images"), ("masks", "lung_masks"))
         for path in (data / OTHER / folder).glob(f"{name.stem}.*")
-    ], {})))
+    ], {name.stem: name.stem for name in names})))
 
 
 class Tally:
