@@ -32,6 +32,7 @@ from tests.integration.inference.test_outlines_with_triton import Conversation, 
 from tests.integration.inference_room import Room, eventually, opened
 
 from radloop.inference.adapters.grabcut import grabcut
+from radloop.kit.memory import keep_memory
 from radloop.retraining.adapters import medsam
 from radloop.retraining.adapters.adaptation import described_as
 from radloop.retraining.adapters.adapting import WHOLE, Confirmed, Recipe, adapt
@@ -220,6 +221,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=0, help="of adaptation; 0: the plan's")
     parser.add_argument("--timed", type=int, default=20, help="images whose prompts are timed (%(default)s)")
     args = parser.parse_args()
+    keep_memory(however_large=True)  # as the room's job does
     plan = load_plan().outlines
     assert plan is not None
     data = Path(os.environ.get("RADLOOP_DATA") or DATA)

@@ -8,7 +8,6 @@ from radloop.events.wire import Wire
 from radloop.inference.adapters.fleet import Fleet
 from radloop.inference.adapters.grpc import OPEN_IMAGES, InferenceService
 from radloop.inference.adapters.loading import Loaded
-from radloop.inference.adapters.memory import keep_memory
 from radloop.inference.adapters.packages import RepositoryPackages
 from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk, unhurried
 from radloop.inference.adapters.preparing import Decoders
@@ -23,6 +22,7 @@ from radloop.kit import room
 from radloop.kit.blobs import Folder
 from radloop.kit.clock import SystemClock
 from radloop.kit.flow import Outcome
+from radloop.kit.memory import keep_memory
 from radloop.kit.room import Furnishing, Room
 from radloop.kit.runner import Runner
 from radloop.kit.store import Store

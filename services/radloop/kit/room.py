@@ -23,6 +23,7 @@ from radloop.kit.errors import Misconfigured, RadloopError, Transient
 from radloop.kit.flow import Route
 from radloop.kit.health import Health
 from radloop.kit.jobs import Job, Jobs, run_job
+from radloop.kit.memory import keep_memory
 from radloop.kit.parking import Parking
 from radloop.kit.pruning import Pruning
 from radloop.kit.relay import Relay
@@ -196,6 +197,8 @@ def main(name: str, settings: type[RoomSettings], build: Callable[[Any], Room], 
                 "  --help           this text\n",
             )
             return 0 if given[0] in {"--help", "-h"} else 2
+        if given:
+            keep_memory(however_large=True)
         return build(loaded).run(given)
     except Misconfigured as wrong:
         sys.stderr.write(f"radloop-{name} cannot start: {wrong.reason}\n")

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from radloop.inference.adapters.memory import keep_memory
+from radloop.kit.memory import keep_memory
 from radloop.standards.dicom.errors import DicomError
 from radloop.standards.dicom.pixels import prepare_file
 from radloop.standards.package import Preparation
