@@ -31,7 +31,7 @@ from tests.examples.shared import completed, study
 from tests.integration.inference_room import Room, eventually, opened
 
 from radloop.events.prediction import PredictionMade
-from radloop.kit.memory import keep_memory
+from radloop.inference.main import tune
 from radloop.standards.dicom.pixels import prepare_file
 from radloop.standards import package as standard
 from radloop.standards.package import IMAGENET
@@ -148,7 +148,7 @@ def main() -> int:
     parser.add_argument("--large", type=int, default=60, help="large radiographs (%(default)s)")
     parser.add_argument("--alone", type=int, default=30, help="studies that arrive one at a time (%(default)s)")
     args = parser.parse_args()
-    keep_memory()  # as the room does
+    tune()  # as the room does
     with tempfile.TemporaryDirectory() as folder:
         stack = Stack(Path(folder) / "stack", Options(usual_ports=False, rooms=()))
         stack.start()

@@ -117,9 +117,10 @@ def look_together(commands: Sequence[ReadStudy], lens: Lens) -> dict[str, Seen]:
     Raise what `look` raises, and Permanent where a version refuses images of several studies together: each may then be looked at
     alone.
     """
-    models, seen, ready = lens.desk.models(), dict[str, Seen](), list[_Ready]()
+    models, cases = lens.desk.models(), lens.desk.cases([command.subject for command in commands])
+    seen, ready = dict[str, Seen](), list[_Ready]()
     for command in commands:
-        found = _begun(command, models, lens)
+        found = _begun(command, cases.get(command.subject), models, lens)
         if isinstance(found, Seen):
             seen[command.id] = found
         else:
@@ -141,8 +142,7 @@ class _Ready:
     outlines: bool = False
 
 
-def _begun(command: ReadStudy, models: Sequence[Model], lens: Lens) -> Seen | _Ready:
-    case = lens.desk.case(command.subject)
+def _begun(command: ReadStudy, case: Case | None, models: Sequence[Model], lens: Lens) -> Seen | _Ready:
     images = case.images(command.role) if case is not None else None
     if case is None or images is None or images.revision != command.revision:
         return Seen(command=command, superseded=True)

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from radloop.events.wire import Wire
 from radloop.inference.adapters.fleet import Fleet
 from radloop.inference.adapters.grpc import OPEN_IMAGES, InferenceService
@@ -78,9 +80,15 @@ def build(settings: Settings) -> Room:
     )
 
 
+def tune() -> None:
+    """Have this process keep its memory, and a reader compute by its own thread: BLAS's wait by spinning, at the model's cost."""
+    keep_memory()
+    threadpool_limits(1, user_api="blas")
+
+
 def main() -> int:
     """Run the command `radloop-inference`."""
-    keep_memory()
+    tune()
     return room.main("inference", Settings, build)
 
 

@@ -1,6 +1,6 @@
 """What inference asks of the world outside."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,6 +82,10 @@ class Desk(Protocol):
 
     def case(self, case_id: str) -> Case | None:
         """Return a case as it is now."""
+        ...
+
+    def cases(self, case_ids: Collection[str]) -> Mapping[str, Case]:
+        """Return those of some cases that are known, as they are now."""
         ...
 
     def models(self) -> tuple[Model, ...]:

@@ -19,7 +19,7 @@ from radloop.kit import codec, telemetry
 from radloop.kit.codec import Message
 from radloop.kit.errors import Permanent, Transient
 from radloop.kit.flow import Arrived, At, Deliver, Due, Input, Outcome, Route, StartJob
-from radloop.kit.tables import Repository, Table
+from radloop.kit.tables import LoadsMany, Repository, Table
 
 # The store is away or asks to be asked again (deadlock, shutdown, a standby that only reads); anything else is an error of ours.
 _AWAY = (
@@ -132,7 +132,7 @@ class Work:
         """Load what these units will ask for, one round trip a table; what is saved meanwhile is what is loaded then."""
         for kind in {unit.route.keeps for unit in units}:
             repository = self._repositories[kind]
-            if isinstance(repository, Table):
+            if isinstance(repository, LoadsMany):
                 keys = [unit.keys for unit in units if unit.route.keeps is kind]
                 self._read_ahead |= {(kind, key): state for key, state in repository.load_all(self.cursor, keys).items()}
 
@@ -145,8 +145,9 @@ class Work:
     def save(self, kind: type, keys: tuple[str, ...], state: object) -> None:
         """Keep the state: at once, or with the others of its table where it was read ahead."""
         repository = self._repositories[kind]
-        if isinstance(repository, Table) and (kind, keys) in self._read_ahead:
+        if (ahead := (kind, keys) in self._read_ahead):
             self._read_ahead[kind, keys] = state
+        if ahead and isinstance(repository, Table):
             self._later.setdefault(repository, {})[keys] = state
         else:
             repository.save(self.cursor, keys, state)

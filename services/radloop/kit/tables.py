@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import date, datetime
 from enum import Enum
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from psycopg import Cursor
 from psycopg.rows import dict_row
@@ -32,6 +32,15 @@ class Repository(Protocol[S]):
 
     def save(self, cursor: Cursor[Any], keys: tuple[str, ...], state: S) -> None:
         """Keep the state."""
+        ...
+
+
+@runtime_checkable
+class LoadsMany(Protocol[S]):
+    """A repository that loads many states as fast as one."""
+
+    def load_all(self, cursor: Cursor[Any], keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], S | None]:
+        """Return the states of many keys in one round trip, None where there is none yet."""
         ...
 
 

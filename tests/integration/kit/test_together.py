@@ -1,9 +1,10 @@
 """Inputs of different keys in one transaction over a real Postgres: fewer round trips, and not one promise less."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from examples.shared import ordered
@@ -89,6 +90,24 @@ class Here:
             return connection.execute(query).fetchall()
 
 
+class Shelf:
+    """A repository that loads many books at once and, unlike a table, saves each by itself: it may keep more than the book."""
+
+    books = Table(Book, "book", "key")
+
+    def load(self, cursor: Any, keys: tuple[str, ...]) -> Book | None:
+        """Refuse: what can be loaded together is."""
+        raise AssertionError(f"{keys} was loaded alone")
+
+    def load_all(self, cursor: Any, keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], Book | None]:
+        """Load together."""
+        return self.books.load_all(cursor, keys)
+
+    def save(self, cursor: Any, keys: tuple[str, ...], state: Book) -> None:
+        """Save one."""
+        self.books.save(cursor, keys, state)
+
+
 @pytest.fixture
 def here(database: str, tmp_path: Path) -> Iterator[Here]:
     """A room of two routes: one keyed by case, one that all cases share."""
@@ -115,6 +134,19 @@ def test_those_that_share_a_key_see_what_the_one_before_them_kept(here: Here) ->
     """A route that keys all cases alike finds the state as its predecessor in the transaction left it."""
     assert here.runner.settle_together(here.arrived(*CASES))
     assert here.heard("all") == CASES
+
+
+def test_a_repository_of_its_own_is_read_ahead_too(database: str, here: Here) -> None:
+    """All its states are loaded in one round trip, and one that was saved meanwhile is what the next finds."""
+    store = Store(database, "triage", {Book: Shelf()})
+    store.open()
+    try:
+        runner = Runner(store, here.runner.routes, Wire(), SystemClock())
+        assert runner.settle_together(here.arrived(*CASES))
+    finally:
+        store.close()
+    assert here.heard("all") == CASES
+    assert [here.heard(case) for case in CASES] == [(f"{case} 1",) for case in CASES]
 
 
 def test_what_was_settled_before_has_no_second_effect(here: Here) -> None:

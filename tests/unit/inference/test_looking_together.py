@@ -26,10 +26,10 @@ class Cases(Desk):
 
     def __init__(self, cases: dict[str, Case], *releases: Any) -> None:
         super().__init__(None, *releases)
-        self.cases = cases
+        self.known_cases = cases
 
     def case(self, case_id: str) -> Case | None:
-        return self.cases.get(case_id)
+        return self.known_cases.get(case_id)
 
 
 class ByGrey:

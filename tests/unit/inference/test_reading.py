@@ -1,5 +1,6 @@
 """Inference's decisions: who is read how soon, by which version, what is said of it, and what is refused."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +36,9 @@ class Desk:
 
     def case(self, case_id: str) -> Case | None:
         return self.known
+
+    def cases(self, case_ids: Collection[str]) -> dict[str, Case]:
+        return {one: case for one in case_ids if (case := self.case(one)) is not None}
 
     def models(self) -> tuple[Model, ...]:
         return (self.model,) if self.model.versions else ()

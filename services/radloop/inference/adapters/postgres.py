@@ -1,6 +1,6 @@
 """Where inference keeps its cases and models, and the readings that its readers take, most urgent first."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,10 @@ class CasesWithReadings:
     def load(self, cursor: Cursor[Any], keys: tuple[str, ...]) -> Case | None:
         """Return the case."""
         return _CASES.load(cursor, keys)
+
+    def load_all(self, cursor: Cursor[Any], keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], Case | None]:
+        """Return many cases in one round trip."""
+        return _CASES.load_all(cursor, keys)
 
     def save(self, cursor: Cursor[Any], keys: tuple[str, ...], state: Case) -> None:
         """Keep the case; a reading known already changes its rank at most, and none once it has ended."""
@@ -78,6 +82,12 @@ class StoredDesk:
         """Return a case as it is now."""
         with self._store.connection() as connection, connection.cursor() as cursor:
             return _CASES.load(cursor, (case_id,))
+
+    def cases(self, case_ids: Collection[str]) -> dict[str, Case]:
+        """Return those of some cases that are known, as they are now."""
+        with self._store.connection() as connection, connection.cursor() as cursor:
+            found = _CASES.load_all(cursor, [(one,) for one in case_ids])
+        return {key: case for (key,), case in found.items() if case is not None}
 
     def models(self) -> tuple[Model, ...]:
         """Return all models that were ever released."""
