@@ -215,7 +215,7 @@ def many(count: int, **changes: Any) -> Queue:
 def quick(queue: Queue, together: Together, most: int = 4, runner: Runner | None = None) -> Readers:
     """Return readers that have learned how little time a study takes."""
     readers = Readers(queue, runner or Runner(), SystemClock(), 1, together=together, most=most)
-    readers._pace = 0.001
+    readers._pace["serving"] = 0.001
     return readers
 
 
@@ -235,9 +235,78 @@ def test_how_many_are_read_together_follows_from_how_long_one_takes() -> None:
     readers = Readers(queue, Runner(), SystemClock(), 1, together=together, most=8)
     readers._turn()
     assert together.heard == []
-    readers._pace = 0.2
+    readers._pace["serving"] = 0.2
     readers._turn()
     assert [len(one) for one in together.heard] == [2]
+
+
+def test_what_hangs_alone_after_its_batch_hung_is_given_up_too() -> None:
+    """Else it would take one reader after the other, until none is left for anybody's patient."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    queue, seen = many(2), list[str]()
+    readers: Readers
+
+    def hang() -> None:
+        clock.advance(130)
+        queue.waiting.append(taken("reading-0", takes=2, case="case-0"))  # its lease has run out
+        readers._turn()
+
+    def together(commands: Any) -> dict[str, Outcome]:
+        hang()
+        return {}
+
+    def submit(command: Any) -> Outcome:
+        seen.append(command.id)
+        if len(seen) == 1:
+            hang()
+        return Outcome(kind="recorded")
+
+    readers = Readers(queue, submit, clock, 1, together=together, most=2)
+    readers._pace["serving"] = 0.001
+    readers._turn()
+    assert seen[:2] == ["reading-0", "reading-0/abandoned"]
+
+
+def test_what_was_put_back_is_in_nobodys_hands_while_the_rest_of_its_batch_is_read() -> None:
+    """Taken by another reader much later, it is read, and not given up as if it had hung all the time."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    queue, seen = many(3), list[str]()
+    readers: Readers
+
+    def submit(command: Any) -> Outcome:
+        seen.append(command.id)
+        clock.advance(70)  # postgres is away, and each step waits for it
+        if seen == ["reading-0"]:
+            raise Transient("postgres is away")
+        if seen == ["reading-0", "reading-1", "reading-2"]:
+            queue.waiting.append(taken("reading-0", takes=1, case="case-0"))
+            readers._turn()
+        return Outcome(kind="recorded")
+
+    readers = Readers(queue, submit, clock, 1, together=lambda _: {}, most=3)
+    readers._pace["serving"] = 0.001
+    with pytest.raises(Transient):
+        readers._turn()
+    assert seen == ["reading-0", "reading-1", "reading-2", "reading-0"]
+    assert readers._held == {}
+
+
+def test_an_encoding_is_made_alone_and_says_nothing_of_how_long_a_study_takes() -> None:
+    """It takes a hundred times as long: a STAT would wait for all of them."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    queue = Queue(*(replace(taken(f"encoding-{number}", rank=2, case=f"case-{number}"), role="encode") for number in range(3)))
+    together = Together()
+
+    def submit(command: Any) -> Outcome:
+        clock.advance(1.0)
+        return Outcome(kind="skipped")
+
+    readers = Readers(queue, submit, clock, 1, together=together, most=3)
+    readers._pace |= {"serving": 0.001, "encode": 0.001}
+    for _ in range(3):
+        readers._turn()
+    assert (together.heard, len(queue.ended)) == ([], 3)
+    assert readers._pace["serving"] == 0.001
 
 
 def test_of_a_batch_that_is_stuck_each_is_tried_alone_and_none_given_up() -> None:
@@ -256,7 +325,7 @@ def test_of_a_batch_that_is_stuck_each_is_tried_alone_and_none_given_up() -> Non
         return {}
 
     readers = Readers(queue, runner, clock, 1, together=stuck, most=3)
-    readers._pace = 0.001
+    readers._pace["serving"] = 0.001
     readers._turn()
     assert {type(command) for command in runner.heard} == {ReadStudy}
     assert ("reading-0", "recorded") in queue.ended
@@ -266,9 +335,9 @@ def test_the_reader_that_is_kept_for_what_is_urgent_takes_less_at_a_time() -> No
     """A STAT waits for a quarter of a second at worst there."""
     queue, together = many(9), Together()
     readers = quick(queue, together, most=8)
-    readers._pace = 0.12
+    readers._pace["serving"] = 0.12
     readers._workers[0]._turn()
-    readers._pace = 0.12
+    readers._pace["serving"] = 0.12
     readers._workers[1]._turn()
     assert [len(one) for one in together.heard] == [2, 4]
 
@@ -308,10 +377,10 @@ def test_how_long_a_study_takes_is_learned_from_each_turn() -> None:
             return super().__call__(commands)
 
     readers = Readers(many(400), Runner(), clock, 1, together=Slow(), most=8)
-    readers._pace = 0.01
+    readers._pace["serving"] = 0.01
     for _ in range(40):
         readers._turn()
-    assert readers._pace == pytest.approx(0.1, rel=0.02)
+    assert readers._pace["serving"] == pytest.approx(0.1, rel=0.02)
 
 
 @pytest.mark.parametrize("changes", [{"rank": 0}, {"takes": 2}])

@@ -112,18 +112,20 @@ class StoredDesk:
         return Taken(*row) if row is not None else None
 
     def take_beside(self, taken: Taken, most: int, held: Collection[str] = ()) -> tuple[Taken, ...]:
-        """Lease up to so many more of the same rank, those that arrived first, to be read together with one that was taken.
+        """Lease up to so many more of the same role and rank, those that arrived first, to be read together with one that was taken.
 
-        Only what nobody has begun before: a reading that ended its process once is read alone, or it would take others with it.
+        Only what nobody has begun or put back before: a reading that ended its process, or waits for something of its own, is read
+        alone, or it would take others with it.
         """
         with self._store.connection() as connection:
             rows = connection.execute(
                 "update reading set leased_until = now() + make_interval(secs => %s), takes = takes + 1"
-                " where reading_id in (select reading_id from reading where ended_at is null and rank = %s and takes = 0"
-                " and (not_before is null or not_before <= now()) and (leased_until is null or leased_until < now())"
-                " and reading_id <> all(%s) order by rank, arrived_at, reading_id limit %s for update skip locked)"
+                # An array is made once; the planner may run a plain subquery again for each row, and each time lease others.
+                " where reading_id = any(array(select reading_id from reading where ended_at is null and rank = %s and role = %s"
+                " and takes = 0 and delays = 0 and (leased_until is null or leased_until < now())"
+                " and reading_id <> all(%s) order by rank, arrived_at, reading_id limit %s for update skip locked))"
                 " returning reading_id, case_id, site, role, revision, rank, trace, takes, delays",
-                (LEASE_S, taken.rank, list(held), most),
+                (LEASE_S, taken.rank, taken.role, list(held), most),
             ).fetchall()
         return tuple(Taken(*row) for row in rows)
 

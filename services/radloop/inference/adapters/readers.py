@@ -7,8 +7,8 @@ that ends its process is counted by its takes; one that fails in a way nobody fo
 way the study says in the end that it was not read.
 
 Where many wait, a reader reads as many of them together as half a second is enough for, the one for urgent work half of that: they
-share a batch of the model's and a transaction. A STAT is read alone, and so is what was begun before and not ended: it may be what
-ends its process.
+share a transaction, and but for shadow readings a batch of the model's. A STAT is read alone, and so is an encoding, and what was
+begun before and not ended: it may be what ends its process.
 """
 
 import logging
@@ -18,7 +18,7 @@ from typing import Protocol
 
 from radloop.inference.adapters.measuring import measure
 from radloop.inference.adapters.postgres import LEASE_S, Taken
-from radloop.inference.domain.case import CLASSES, STAT, URGENT
+from radloop.inference.domain.case import CLASSES, STAT, URGENT, Role
 from radloop.inference.domain.reading import SYSTEM, AbandonReading, ReadStudy
 from radloop.kit import telemetry
 from radloop.kit.clock import Clock
@@ -54,7 +54,7 @@ class Queue(Protocol):
         ...
 
     def take_beside(self, taken: Taken, most: int, held: Collection[str]) -> tuple[Taken, ...]:
-        """Lease up to so many more of the same rank that nobody has begun before."""
+        """Lease up to so many more of the same role and rank that nobody has begun before."""
         ...
 
     def give_back(self, taken: Taken, after_seconds: float) -> None:
@@ -87,7 +87,8 @@ class Readers:
         """
         self._queue, self._submit, self._clock, self._caught_up = queue, submit, clock, caught_up
         self._together, self._most = together, most
-        self._pace = self._unknown = _TOGETHER_S
+        self._pace: dict[Role, float] = {}
+        """Seconds that one study takes."""
         self._known_by = clock.monotonic() + _CATCH_UP_S
         self._taking = threading.Lock()
         self._held: dict[str, float] = {}
@@ -125,9 +126,10 @@ class Readers:
             known = self._caught_up() or self._clock.monotonic() > self._known_by
             hold = _IDLE_S if self._urgent or not known else self._calm_at - self._clock.monotonic()
             taken = self._taken(below if hold <= 0 else URGENT if known else STAT, seconds)
-            # Of a batch that is stuck nobody knows which one it is: each is tried alone.
+            # Of a batch that is stuck nobody knows which one it is: each is tried alone, and given up if it hangs alone too.
             hangs = bool(taken) and taken[0].reading_id in self._held and taken[0].reading_id not in self._batched
             ids = [one.reading_id for one in taken]
+            self._batched.difference_update(ids)
             if not hangs:
                 self._held |= dict.fromkeys(ids, self._clock.monotonic())
             urgent = bool(taken) and taken[0].rank < URGENT
@@ -153,8 +155,8 @@ class Readers:
         first = self._queue.take(below, self._being_read())
         if first is None:
             return []
-        most = min(self._most, int(seconds / max(self._pace, _QUICKEST_S)))
-        if first.rank < STAT or first.takes > 1 or most < 2:
+        most = min(self._most, int(seconds / max(self._pace.get(first.role, seconds), _QUICKEST_S)))
+        if first.rank < STAT or first.takes > 1 or first.role == "encode" or most < 2:
             return [first]
         taken = {first.case_id: first}
         for one in self._queue.take_beside(first, most - 1, self._being_read()):
@@ -180,22 +182,30 @@ class Readers:
         """Read, and end the readings or put them back; return at once for the next."""
         started = self._clock.monotonic()
         first: Transient | None = None
-        for one in self._seen_together(taken) if len(taken) > 1 else taken:
+        alone = self._seen_together(taken) if len(taken) > 1 else list(taken)
+        for place, one in enumerate(alone):
             if len(taken) > 1:
-                with self._taking:
-                    self._held[one.reading_id] = self._clock.monotonic()  # its own time begins now
+                self._hold(alone[place:], only=taken)  # their own time begins now, and what was put back is nobody's
             try:
                 self._seen_alone(one, hangs=hangs)
             except Transient as away:  # of its own version, perhaps: the others may be read
                 first = first or away
         if first is not None:
             raise first
-        took = self._clock.monotonic() - started
-        learned = 1.0 if self._pace == self._unknown else _PACE_LEARNED
-        self._pace += learned * (took / len(taken) - self._pace)
+        each = (self._clock.monotonic() - started) / len(taken)
+        role = taken[0].role
+        known = self._pace.get(role)
+        self._pace[role] = each if known is None else known + _PACE_LEARNED * (each - known)
         for one in taken:
-            telemetry.observe("radloop_reading_seconds", took, reading_class=CLASSES[one.rank])
+            telemetry.observe("radloop_reading_seconds", each, reading_class=CLASSES[one.rank])
         return 0.0
+
+    def _hold(self, left: Sequence[Taken], only: Sequence[Taken]) -> None:
+        """Hold what is left to be read of what was taken, from now on, and no other of it."""
+        with self._taking:
+            for one in only:
+                self._held.pop(one.reading_id, None)
+            self._held |= dict.fromkeys((one.reading_id for one in left), self._clock.monotonic())
 
     def _seen_together(self, taken: Sequence[Taken]) -> list[Taken]:
         """Read several studies together, and end their readings; return those that are to be read alone."""
