@@ -5,7 +5,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from radloop.standards.codes import BODY_PARTS
-from radloop.standards.package import Applicability, Behind, Preparation, Segmenter
+from radloop.standards.package import Applicability, Behind, Encoder, Preparation, Segmenter
 
 SIDE = 256
 RADIUS = 30.0
@@ -18,6 +18,11 @@ def segmenter(version: int = 1) -> Segmenter:
         preparation=Preparation(SIDE, SIDE, (0.0,) * 3, (1.0,) * 3), structures=(BODY_PARTS["LUNG"],),
         encoder=Behind("lungs-encoder", 1, "0" * 64), weights_sha256="0" * 64, snapshot_sha256="2" * 64,
     )
+
+
+def encoder() -> Encoder:
+    """Describe the encoder behind it."""
+    return Encoder(model="lungs-encoder", version=1, preparation=segmenter().preparation, weights_sha256="0" * 64)
 
 
 def tiny_encoder() -> bytes:

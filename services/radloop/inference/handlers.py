@@ -1,7 +1,7 @@
 """Inference, told as a story: facts make readings wanted, a free reader looks, and what it saw is said."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -42,8 +42,6 @@ class Lens:
     encoder: Encoder
     batch: int = 8
     """The most images that travel to a model at once: a STAT waits behind one batch at worst."""
-    looked: dict[str, Seen] = field(default_factory=dict)
-    """What was seen together with other studies and waits to be recorded, by the commands' ids."""
 
 
 def take_study(event: StudyCompleted, case: Case | None) -> Decision[Case]:
@@ -161,12 +159,12 @@ def _begun(command: ReadStudy, case: Case | None, models: Sequence[Model], lens:
 
 
 def _may_read(model: Model, lens: Lens) -> bool:
-    """Say whether a version of a model may read studies; what a damaged one is cannot be told, and is said when it is to read."""
+    """Say whether a version of a model may read studies; what one is that cannot be read now is said when it is to read."""
     for version in model.to_load():
         try:
             if isinstance(lens.packages.describe(model.model, version.version, version.weights_sha256), Described):
                 return True
-        except Permanent:
+        except (Permanent, Transient):
             return True
     return False
 
@@ -180,7 +178,7 @@ def _outlined(case: Case, models: Sequence[Model], lens: Lens) -> bool:
                 lens.packages.describe(model.model, version.version, version.weights_sha256), Segmenter,
             ):
                 return True
-        except Permanent:
+        except (Permanent, Transient):
             continue
     return False
 
@@ -191,6 +189,7 @@ def _ready_for_the_clinic(
     """Make the images ready for the version that serves the case, of the first model that reads them."""
     refusals: list[str] = []
     broken: Seen | None = None
+    away: Transient | None = None
     for model in models:
         version = model.pooling() if command.role == "pooled" else model.serving(case)
         if version is None:
@@ -201,6 +200,9 @@ def _ready_for_the_clinic(
         except Permanent as wrong:
             # What it is cannot be told: it may be none that would read this study.
             broken = broken or Seen(command=command, failure=wrong.reason, model=model.model, version=version.version)
+            continue
+        except Transient as unread:  # nor of this one, yet; another model may read the study meanwhile
+            away = away or unread
             continue
         if not isinstance(described, Described):
             continue  # it outlines what a reader points at, and reads nothing by itself
@@ -215,6 +217,8 @@ def _ready_for_the_clinic(
             continue
         except Permanent as never:
             return Seen(command=command, failure=never.reason, model=model.model, version=version.version)
+    if away is not None:
+        raise away
     return broken or Seen(command=command, failure="; ".join(refusals), refused=True)
 
 
@@ -362,9 +366,6 @@ def _failed(
 
 def routes(lens: Lens) -> tuple[Route[Case] | Route[Model], ...]:
     """The contents page of inference."""
-    def through_lens(command: ReadStudy) -> Seen:
-        return lens.looked.pop(command.id, None) or look(command, lens)
-
     return (
         on(StudyCompleted, take_study, keeps=Case),
         on(StudyBackfilled, take_earlier, keeps=Case),
@@ -372,6 +373,6 @@ def routes(lens: Lens) -> tuple[Route[Case] | Route[Model], ...]:
         on(CaseJoined, join, keeps=Case),
         on(ReportSigned, sign, keeps=Case),
         on(ModelReleased, take_release, keeps=Model, key=lambda event: event.model),
-        on(ReadStudy, record_reading, keeps=Case, observe=through_lens, answers=Told),
+        on(ReadStudy, record_reading, keeps=Case, observe=lambda command: look(command, lens), answers=Told),
         on(AbandonReading, abandon, keeps=Case),
     )

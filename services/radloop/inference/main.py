@@ -10,11 +10,11 @@ from radloop.events.wire import Wire
 from radloop.inference.adapters.fleet import Fleet
 from radloop.inference.adapters.grpc import OPEN_IMAGES, InferenceService
 from radloop.inference.adapters.loading import Loaded
-from radloop.inference.adapters.packages import RepositoryPackages
+from radloop.inference.adapters.packages import RepositoryPackages, with_encoders
 from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk, unhurried
 from radloop.inference.adapters.preparing import Decoders
 from radloop.inference.adapters.readers import Readers
-from radloop.inference.adapters.segmenting import Segmenters, with_encoders
+from radloop.inference.adapters.segmenting import Segmenters
 from radloop.inference.adapters.triton import Triton
 from radloop.inference.config import Settings
 from radloop.inference.domain.model import Model
@@ -51,19 +51,12 @@ def build(settings: Settings) -> Room:
     ], deadline, clock)
     files = Folder(settings.blobs)
     decoders = Decoders(files, settings.decoders)
-    segmenters = Segmenters(desk, files, packages, decoders, fleet.infer, desk, decoders.prepare_bytes)
+    segmenters = Segmenters(desk, files, packages, decoders, fleet.infer, encodings=desk, prepare_bytes=decoders.prepare_bytes)
     lens = Lens(desk, files, packages, fleet, decoders, segmenters, settings.batch)
 
     def furnish(runner: Runner) -> Furnishing:
         def together(commands: Sequence[tuple[ReadStudy, str]]) -> dict[str, Outcome]:
-            def ahead() -> None:
-                lens.looked.update(look_together([command for command, _ in commands], lens))
-
-            try:
-                return runner.submit_together(commands, ahead)
-            finally:
-                for command, _ in commands:
-                    lens.looked.pop(command.id, None)
+            return runner.submit_together(commands, lambda: look_together([command for command, _ in commands], lens))
 
         readers = Readers(
             desk, runner.submit, clock, settings.readers, runner.caught_up.is_set, together, settings.batch,

@@ -203,12 +203,13 @@ class Runner:
         telemetry.observe("radloop_settle_seconds", self._clock.monotonic() - started, route=route.name)
 
     def submit_together(
-        self, commands: Sequence[tuple[Command, str]], ahead: Callable[[], None] = lambda: None,
+        self, commands: Sequence[tuple[Command, str]], look: Callable[[], Mapping[str, object]] = dict,
     ) -> dict[str, Outcome]:
         """Settle commands of different subjects, each with its traceparent, in one transaction; return their outcomes by their ids.
 
-        `ahead` looks at the world for all of them at once, before the transaction. Fewer outcomes where one was settled before, and
-        none at all where they could not be settled together, whyever: those are to be submitted alone.
+        `look` looks at the world for all of them at once, before the transaction, and returns by their ids what the handlers will see;
+        what it leaves out is observed as its route says. Fewer outcomes where one was settled before, and none at all where they could
+        not be settled together, whyever: those are to be submitted alone.
         """
         arrived = [
             Arrived(
@@ -217,7 +218,7 @@ class Runner:
             )
             for command, trace in commands
         ]
-        settled = self._settled_together(arrived, ahead) if not any(_flaw(one.seen) for one in arrived) else None
+        settled = self._settled_together(arrived, look) if not any(_flaw(one.seen) for one in arrived) else None
         return {unit.arrived.seen.id: outcome for unit, outcome, _ in settled or ()}
 
     def settle_together(self, inputs: Sequence[Arrived]) -> bool:
@@ -229,16 +230,16 @@ class Runner:
         return self._settled_together(inputs) is not None
 
     def _settled_together(
-        self, inputs: Sequence[Arrived], ahead: Callable[[], None] = lambda: None,
+        self, inputs: Sequence[Arrived], look: Callable[[], Mapping[str, object]] = dict,
     ) -> list[tuple[Unit, Outcome, frozenset[Kept]]] | None:
         if self.fuse.open:
             return None
         started = self._clock.monotonic()
         counted: list[Unit] = []
         try:
-            ahead()
+            seen = look()
             units = [
-                Unit(route, one, route.observe(one.seen) if route.observe else one.seen, route.keys(one.seen))
+                Unit(route, one, seen.get(one.seen.id) or (route.observe(one.seen) if route.observe else one.seen), route.keys(one.seen))
                 for one in inputs for route in self.routes if route.hears_this(one.seen)
             ]
             careful = [unit for unit in units if unit.arrived.careful]

@@ -145,7 +145,8 @@ class Work:
     def save(self, kind: type, keys: tuple[str, ...], state: object) -> None:
         """Keep the state: at once, or with the others of its table where it was read ahead."""
         repository = self._repositories[kind]
-        if (ahead := (kind, keys) in self._read_ahead):
+        ahead = (kind, keys) in self._read_ahead
+        if ahead:
             self._read_ahead[kind, keys] = state
         if ahead and isinstance(repository, Table):
             self._later.setdefault(repository, {})[keys] = state

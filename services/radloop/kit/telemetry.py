@@ -48,7 +48,7 @@ _GAUGES: dict[str, Gauge] = {
 }
 _HISTOGRAMS: dict[str, Histogram] = {
     "radloop_settle_seconds": Histogram("radloop_settle_seconds", "From input to commit; of a batch, for each of its inputs", ["route"]),
-    "radloop_reading_seconds": Histogram("radloop_reading_seconds", "One reading", ["reading_class"]),
+    "radloop_reading_seconds": Histogram("radloop_reading_seconds", "One reading; of several read together, its share", ["reading_class"]),
     "radloop_probability": Histogram(
         "radloop_probability", "Calibrated probability of a finding", [*_READ_BY, "finding"], buckets=_TWENTIETHS),
     "radloop_ood_ratio": Histogram(

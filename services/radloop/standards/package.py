@@ -312,6 +312,8 @@ def read(folder: Path) -> AnyPackage:
         text = (folder / FILE).read_text(encoding="utf-8")
     except FileNotFoundError as missing:
         raise BadPackage(f"{folder.name} has no {FILE}") from missing
+    except UnicodeDecodeError as damaged:
+        raise BadPackage(f"{FILE} of {folder.name} is not UTF-8") from damaged
     return parse(text)
 
 

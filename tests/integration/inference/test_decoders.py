@@ -96,7 +96,8 @@ def test_what_needs_no_decoder_is_prepared_where_it_is_read(files: Files, start:
 
 
 @pytest.mark.parametrize(("does", "how"), [
-    ("crash", "SIGSEGV"), ("exit", "exit 3"), ("babble", "makes no sense"), ("hang", "not done in 1 s"), ("hang-deaf", "not done in 1 s"),
+    ("crash", "SIGSEGV"), ("exit", "exit 3"), ("babble", "makes no sense"), ("flood", "makes no sense"),
+    ("other-shape", "makes no sense"), ("hang", "not done in 1 s"), ("hang-deaf", "not done in 1 s"),
 ])
 def test_a_file_that_ends_its_decoder_twice_is_refused_by_tag(
     files: Files, diary: Path, start: Start, does: str, how: str,

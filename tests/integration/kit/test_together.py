@@ -255,7 +255,7 @@ class Write(Command):
 
 
 def test_commands_are_settled_together_and_those_that_were_before_are_left_out(database: str, tmp_path: Path) -> None:
-    """Their outcomes come by their ids; what is looked at ahead is looked at once, and its failure leaves all to be settled alone."""
+    """Their outcomes come by their ids; handlers see what was looked at once for all, and its failure leaves all to be settled alone."""
     (tmp_path / "0001_room.sql").write_text("create table book (key text primary key, heard jsonb not null);")
     store = Store(database, "triage", {Book: Table(Book, "book", "key")})
     store.migrate(tmp_path)
@@ -265,16 +265,25 @@ def test_commands_are_settled_together_and_those_that_were_before_are_left_out(d
     def write(command: Write, book: Book | None) -> Record[Book]:
         return Record(Book(key=command.subject, heard=(*(book.heard if book else ()), command.id)))
 
-    runner = Runner(store, (on(Write, write, keeps=Book),), Wire(), SystemClock())
+    def observe(command: Write) -> Write:
+        looks.append(command.id)
+        return command
+
+    runner = Runner(store, (on(Write, write, keeps=Book, observe=observe),), Wire(), SystemClock())
     commands = [
         (Write(id=f"write-{case}", subject=case, site="s", at=datetime(2026, 1, 1, tzinfo=UTC), actor=Actor(kind="system", id="t")), "")
         for case in CASES
     ]
     runner.submit(commands[0][0])
-    assert set(runner.submit_together(commands, lambda: looks.append("once"))) == {command.id for command, _ in commands[1:]}
-    assert looks == ["once"]
+    looks.clear()
+    seen = {command.id: replace(command, id=f"seen-{command.id}") for command, _ in commands[:-1]}
+    assert set(runner.submit_together(commands, lambda: seen)) == {command.id for command, _ in commands[1:]}
+    assert looks == [commands[-1][0].id], "what the one look left out is observed by itself"
+    with store.begin() as work:
+        heard = [work.load(Book, (case,)).heard for case in CASES[1:]]
+    assert heard == [(f"seen-write-{case}",) for case in CASES[1:-1]] + [(f"write-{CASES[-1]}",)]
 
-    def away() -> None:
+    def away() -> dict[str, object]:
         raise Transient("triton is away")
 
     again = [(replace(command, id=f"again-{command.id}"), "") for command, _ in commands]

@@ -36,7 +36,8 @@ class Queue:
         return fit[0] if fit else None
 
     def take_beside(self, taken: Taken, most: int, held: Collection[str]) -> tuple[Taken, ...]:
-        fit = [one for one in self.waiting if (one.rank, one.role) == (taken.rank, taken.role) and one.takes == 1 and one.reading_id not in held][:most]
+        alike = [one for one in self.waiting if (one.rank, one.role) == (taken.rank, taken.role)]
+        fit = [one for one in alike if one.takes == 1 and one.reading_id not in held][:most]
         for one in fit:
             self.waiting.remove(one)
         return tuple(fit)

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.examples import inference as example
+from tests.examples.segmenting import encoder
 from tests.unit.inference.doubles import BLANK, Server, clock, loaded, model
 
-from radloop.inference.adapters.loading import MOST_UNDER_WAY, Loaded
+from radloop.inference.adapters.loading import MOST_ENCODINGS, MOST_UNDER_WAY, Loaded
 from radloop.inference.adapters.triton import BusyError, DeadStubError, LateError
 from radloop.kit.errors import Permanent, Transient
 
@@ -187,6 +188,52 @@ def test_what_is_under_way_to_a_version_is_bounded() -> None:
     with pytest.raises(Transient):
         keeper.read(example.package(1), BLANK)
     assert keeper._under_way["chest", 1] == MOST_UNDER_WAY - 1
+
+
+def test_fewer_encodings_are_under_way_than_readings() -> None:
+    """Each takes the better part of a second: thirty-two of them would keep the last one past its deadline."""
+    class Encoders(example.Packages):
+        def describe(self, model: str, version: int, weights_sha256: str) -> Any:
+            return encoder()
+
+    keeper = Loaded(Server(), Encoders(), lambda: (model(example.released(1)),), Path(), clock())
+    keeper._turn()
+    keeper._under_way["chest", 1] = MOST_ENCODINGS
+    with pytest.raises(BusyError):
+        keeper.infer("chest", 1, {"IMAGE": BLANK}, ("IMAGE_EMBEDDING",))
+
+
+def test_what_has_just_answered_is_not_probed() -> None:
+    """A probe would wait behind what is under way, and be late; nobody's answer for half a minute, and it is probed."""
+    time, server = clock(), Server()
+    keeper = loaded(server, example.released(1), time=time)
+    keeper._turn()
+    time.advance(20)
+    keeper.read(example.package(1), BLANK)
+    asked = len(server.asked)
+    time.advance(20)
+    keeper._turn()
+    assert len(server.asked) == asked
+    time.advance(31)
+    keeper._turn()
+    assert len(server.asked) == asked + 1
+
+
+def test_what_serves_goes_on_where_another_instance_loads_at_this_moment() -> None:
+    """That one version cannot be let go just now is no failure of the others."""
+    server = Server({1, 2, 3})
+    keeper = loaded(server, example.released(1, "retired", 1), example.released(2, "production", 3), example.released(3, "shadow", 4))
+    keeper._turn()
+    keeper._models = lambda: (model(example.released(2, "production", 3)),)
+    server.load = no_room_now  # type: ignore[method-assign]
+    with pytest.raises(Transient, match="somebody else"):
+        keeper._turn()
+    assert keeper.warm("chest", 2)
+
+
+def no_room_now(name: str, versions: set[int], config: Path) -> None:
+    """Refuse as Triton does while another client loads."""
+    raise Transient(f"somebody else loads or unloads {name} at this moment")
 
 
 def test_a_late_answer_has_the_version_probed_and_a_late_probe_takes_its_traffic() -> None:

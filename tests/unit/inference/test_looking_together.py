@@ -1,5 +1,6 @@
 """Studies that are looked at together: one batch for one version, each its own answer, and what is wrong with one harms no other."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -8,17 +9,17 @@ import pytest
 from tests.dicom_making import file_of, radiograph
 from tests.examples import inference as example
 from tests.examples.shared import study
+from tests.examples.segmenting import segmenter
 from tests.unit.inference.test_reading import Desk, live, recorded
 
 from radloop.inference.domain.answer import Outputs
 from radloop.inference.domain.case import CLASSES, Case
-from radloop.inference.domain.reading import Seen
 from radloop.inference.domain.model import lot
-from radloop.inference.handlers import Lens, look, look_together, record_reading, routes
+from radloop.inference.domain.reading import Seen
+from radloop.inference.handlers import Lens, look, look_together, record_reading
 from radloop.kit.errors import Permanent
 from radloop.kit.flow import Record, Skip
 from radloop.standards.package import Package
-from tests.examples.segmenting import segmenter
 
 
 class Cases(Desk):
@@ -26,10 +27,14 @@ class Cases(Desk):
 
     def __init__(self, cases: dict[str, Case], *releases: Any) -> None:
         super().__init__(None, *releases)
-        self.known_cases = cases
+        self.known_cases, self.asked = cases, list[int]()
 
     def case(self, case_id: str) -> Case | None:
-        return self.known_cases.get(case_id)
+        raise AssertionError(f"{case_id} was looked up alone")
+
+    def cases(self, case_ids: Collection[str]) -> dict[str, Case]:
+        self.asked.append(len(case_ids))
+        return {one: self.known_cases[one] for one in case_ids if one in self.known_cases}
 
 
 class ByGrey:
@@ -135,18 +140,10 @@ def test_one_stranger_in_a_batch_is_the_only_one() -> None:
     assert [one.predictions[0].out_of_distribution for one in seen.values()] == [False, True, False]
 
 
-def test_what_was_seen_together_is_not_looked_at_again() -> None:
-    """The runner's look at one of them takes what was seen; any other is looked at then."""
-    reader = ByGrey()
-    seen, through = together(2, reader)
-    through.looked.update(seen)
-    look_at = next(route.observe for route in routes(through) if route.name == "record_reading")
-    assert look_at is not None
-    commands = [one.command for one in seen.values()]
-    assert look_at(commands[0]) is seen[commands[0].id]
-    assert reader.asked == [2]
-    look_at(commands[0])
-    assert reader.asked == [2, 1]
+def test_the_cases_of_studies_read_together_are_looked_up_once() -> None:
+    """One question to the database, however many they are."""
+    _, through = together(3, ByGrey())
+    assert through.desk.asked == [3]
 
 
 class WithSegmenter(example.Packages):

@@ -161,6 +161,25 @@ def test_a_study_waits_while_no_version_was_ever_released() -> None:
             look(example.read(role), lens(live()))
 
 
+def test_a_model_that_cannot_be_read_now_keeps_no_other_from_reading() -> None:
+    """Nor does one that is none of the clinic's; where no other reads the study, it waits and is not failed."""
+    class Unreadable(example.Packages):
+        def describe(self, model: str, version: int, weights_sha256: str) -> Any:
+            if model == "abdomen":
+                raise Transient("the model repository cannot be read: Permission denied")
+            return super().describe(model, version, weights_sha256)
+
+    through = lens(live(), example.released())
+    abdomen = Model(model="abdomen").released(replace(example.released(), subject="abdomen", model="abdomen"))
+    chest = through.desk.models()
+    through = replace(through, packages=Unreadable())
+    through.desk.models = lambda: (abdomen, *chest)  # type: ignore[method-assign,misc]
+    assert look(example.read("serving"), through).predictions[0].model == "chest"
+    through.desk.models = lambda: (abdomen,)  # type: ignore[method-assign,misc]
+    with pytest.raises(Transient, match="cannot be read"):
+        look(example.read("serving"), through)
+
+
 def test_a_canary_reads_its_share_and_always_the_same_cases() -> None:
     """A case stays in the share or out of it, and the share is what was asked for."""
     model = Desk(None, example.released(1, "production", 1), example.released(2, "canary", 2, canary_share=0.3)).model

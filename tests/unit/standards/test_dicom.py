@@ -320,5 +320,11 @@ def test_a_preamble_cannot_say_how_pixels_are_encoded() -> None:
     assert not is_plain(packed)
     assert not is_plain(lie + packed[len(lie):])
     assert is_plain(lie.replace(b"1.2.1", b"1.2.5") + plain[len(lie):])
+    begins = plain.index(b"\x02\x00\x10\x00UI")
+    syntax = plain[begins:begins + 28]
+    assert not is_plain(plain[:begins] + syntax.replace(b"1.2.1", b"1.2.5") + plain[begins:]), "pydicom believes the last of two"
+    end = begins + 28
+    assert not is_plain(plain[:end] + syntax.replace(b"1.2.1", b"1.2.5") + plain[end:])
+    assert not is_plain(plain[:begins] + b"\x02\x00\x10\x00\x02\0\0\0xx" + plain[begins:]), "an implicit element is read otherwise"
     assert not is_plain(plain[:200])
     assert not is_plain(b"")

@@ -19,7 +19,8 @@ from radloop.v1 import inference_service_pb2_grpc as rpc
 
 M = TypeVar("M", pb.PointPrompt, pb.BoxPrompt, pb.ScribblePrompt)
 OPEN_IMAGES: Final = 16
-"""Images that readers of one instance have open at once: each holds a thread and some ten megabytes."""
+"""Images that readers of one instance have open at once: each holds a thread, and after a hundred prompts some thirty
+megabytes of answers that can be taken back."""
 _IDLE_S: Final = 900.0
 """A reader who went away without closing the image must not hold it for ever."""
 _FIRST_S: Final = 60.0

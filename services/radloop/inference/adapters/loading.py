@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from radloop.inference.adapters.packages import MENDED_AFTER_S
 from radloop.inference.adapters.sight import Tensors, probe, read_through
 from radloop.inference.adapters.triton import BusyError, DeadStubError, LateError
 from radloop.inference.domain.answer import Outputs
@@ -25,7 +26,7 @@ from radloop.kit import telemetry
 from radloop.kit.clock import Clock
 from radloop.kit.errors import Permanent, RadloopError, Transient
 from radloop.kit.worker import Worker
-from radloop.standards.package import Package
+from radloop.standards.package import Encoder, Package
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +38,12 @@ _WARM_UPS = 2
 _HANGS_AFTER = 3
 """So many probes without an answer, one after the other, and the version is loaded anew: a process killed at a bad moment holds
 what Triton waits for."""
-_MENDED_AFTER_S = 5.0
 _CONFIG = "config.pbtxt"
 MOST_UNDER_WAY = 32
 """So many requests to one version of one server, all together a few seconds of work on a CPU; one more is told at once. Triton's own
 bound of its queue costs one request in twenty half a second (2.51), so the configuration sets none."""
+MOST_ENCODINGS = 8
+"""Each takes the better part of a second."""
 
 Key = tuple[str, int]
 
@@ -93,9 +95,11 @@ class Loaded:
         self._clock, self._warmed = clock, warmed
         self._lock = threading.Lock()
         self._warm: dict[Key, int] = {}
-        """The versions that take traffic, and as the how manieth loading each does."""
+        """The versions that take traffic, each with the number of the loading by which it does."""
         self._loadings = count(1)
         self._under_way: Counter[Key] = Counter()
+        self._most: dict[Key, int] = {}
+        self._answered: dict[Key, float] = {}
         self._doubted: set[Key] = set()
         self._dead: set[Key] = set()
         self._wrong: dict[Key, str] = {}
@@ -126,11 +130,14 @@ class Loaded:
             why = f"cannot be loaded: {refused.reason}" if refused else "is being loaded"
             raise Transient(f"{model} {version} {why}", after=0.2)
         with self._lock:
-            if self._under_way[key] >= MOST_UNDER_WAY:
+            if self._under_way[key] >= self._most.get(key, MOST_UNDER_WAY):
                 raise BusyError(f"the queue of {model} {version} is full", after=0.2)
             self._under_way[key] += 1
         try:
-            return self._server.infer(model, version, tensors, outputs, within)
+            said = self._server.infer(model, version, tensors, outputs, within)
+            with self._lock:
+                self._answered[key] = self._clock.monotonic()
+            return said
         except BusyError:
             raise  # it answers, and a probe would only wait in the same queue
         except LateError:
@@ -202,12 +209,17 @@ class Loaded:
         if not time_is_up and not doubted and not dead and warm <= set(wanted) <= warm | waits:
             return
         try:
-            loaded = self._let_go(model.model, set(wanted), dead)
+            ready = {version for version, ready in self._server.held(model.model).items() if ready}
         except Transient as hangs:
             for key in ((model.model, number) for number in warm):
                 self._cool(key, self._warm.get(key), hangs)
             raise
-        answering = set() if time_is_up else (warm & loaded) - doubted
+        loaded = self._let_go(model.model, ready, set(wanted), dead)
+        # What has just answered needs no probe, which would wait behind what is under way.
+        answering = {
+            version for version in (warm & loaded) - doubted
+            if not time_is_up or now - self._answered.get((model.model, version), float("-inf")) < _PROBE_EVERY_S
+        }
         away: Transient | None = None
         for version in sorted(wanted.values(), key=lambda one: (NEED.index(one.stage), -one.version)):
             if version.version in answering | waits:
@@ -220,9 +232,8 @@ class Loaded:
             raise away
         self._looked[model.model] = now
 
-    def _let_go(self, model: str, wanted: set[int], dead: set[int]) -> set[int]:
-        """Unload what is not wanted, or dead: Triton would call it ready for ever. Return what is loaded then."""
-        loaded = {version for version, ready in self._server.held(model).items() if ready}
+    def _let_go(self, model: str, loaded: set[int], wanted: set[int], dead: set[int]) -> set[int]:
+        """Unload what is loaded and not wanted, or dead: Triton would call it ready for ever. Return what is loaded then."""
         kept = (loaded & wanted) - dead
         self._keep(model, kept)
         if kept and kept != loaded:
@@ -269,6 +280,7 @@ class Loaded:
             probe(self._server.infer, described, _PROBE_WITHIN_S)
         self._late.pop(key, None)
         with self._lock:
+            self._most[key] = MOST_ENCODINGS if isinstance(described, Encoder) else MOST_UNDER_WAY
             self._warm.setdefault(key, next(self._loadings))
             self._doubted.discard(key)
             self._refused.pop(key, None)
@@ -312,6 +324,6 @@ class Loaded:
         """Let a version be: what runs goes on running, and what cannot be loaded may be mended where it lies."""
         with self._lock:
             known = self._refused.get(key)
-            self._refused[key] = Refused(reason, self._clock.monotonic() + _MENDED_AFTER_S)
+            self._refused[key] = Refused(reason, self._clock.monotonic() + MENDED_AFTER_S)
         if known is None:
             log.warning("a version cannot be loaded", extra={"triton": self.name, "model": key[0], "version": key[1], "reason": reason})

@@ -3,6 +3,8 @@
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile
@@ -10,12 +12,16 @@ from zipfile import BadZipFile
 import numpy as np
 
 from radloop.inference.domain.answer import Home
-from radloop.inference.ports import Described, Known
+from radloop.inference.domain.model import NEED, Model, Version
+from radloop.inference.ports import Described, Known, Packages
+from radloop.kit.clock import Clock, SystemClock
 from radloop.kit.errors import Permanent, Transient
 from radloop.standards import package as standard
 from radloop.standards.package import Segmenter
 
 
+MENDED_AFTER_S = 5.0
+"""A version that is not in order is looked at again after this: it may be mended where it lies."""
 KEPT = 64
 """More than is ever served at once, as all of it is asked for twice a second; a classifier's known embeddings take some 13 MB."""
 
@@ -23,8 +29,9 @@ KEPT = 64
 class RepositoryPackages:
     """Packages by model, version and released weights, the last ones kept; a version's folder never changes once it is there."""
 
-    def __init__(self, repository: Path) -> None:
-        self._repository = repository
+    def __init__(self, repository: Path, clock: Clock | None = None) -> None:
+        self._repository, self._clock = repository, clock or SystemClock()
+        self._wrong: dict[tuple[str, int, str], tuple[str, float]] = {}
         self._known: OrderedDict[tuple[str, int, str], Known] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -33,11 +40,24 @@ class RepositoryPackages:
         key = (model, version, weights_sha256)
         with self._lock:
             if key not in self._known:
-                self._known[key] = self._read(model, version, weights_sha256)
+                self._known[key] = self._looked_at(key)
                 if len(self._known) > KEPT:
                     self._known.popitem(last=False)
             self._known.move_to_end(key)
             return self._known[key]
+
+    def _looked_at(self, key: tuple[str, int, str]) -> Known:
+        """Read a version, and what is wrong with it once in a while only: every reading asks, and weights take long to hash."""
+        reason, until = self._wrong.get(key, ("", 0.0))
+        if reason and self._clock.monotonic() < until:
+            raise Permanent(reason)
+        try:
+            found = self._read(*key)
+        except Permanent as wrong:
+            self._wrong[key] = wrong.reason, self._clock.monotonic() + MENDED_AFTER_S
+            raise
+        self._wrong.pop(key, None)
+        return found
 
     def _read(self, model: str, version: int, weights_sha256: str) -> Known:
         folder = self._repository / model / str(version)
@@ -56,6 +76,28 @@ class RepositoryPackages:
         if weights != package.weights_sha256 or (weights_sha256 and weights != weights_sha256):
             raise Permanent(f"the weights of {model} {version} are not those that were released")
         return found
+
+
+def with_encoders(models: Sequence[Model], packages: Packages) -> tuple[Model, ...]:
+    """Return the models that Triton should hold: those released, and the encoders behind the segmenters among them."""
+    behind: dict[tuple[str, int], Version] = {}
+    for model in models:
+        for version in model.to_load():
+            try:
+                described = packages.describe(model.model, version.version, version.weights_sha256)
+            except (Permanent, Transient):
+                continue  # it is not loaded either, and the loader says why
+            if isinstance(described, Segmenter):
+                encoder = described.encoder
+                needed = replace(
+                    version, version=encoder.version, weights_sha256=encoder.weights_sha256,
+                    stage="production" if version.stage == "retired" else version.stage,
+                )
+                known = behind.get((encoder.model, encoder.version))
+                if known is None or NEED.index(needed.stage) < NEED.index(known.stage):
+                    behind[encoder.model, encoder.version] = needed
+    names = {name for name, _ in behind}
+    return (*models, *(Model(model=name, versions=tuple(one for (of, _), one in behind.items() if of == name)) for name in sorted(names)))
 
 
 def _check_encoder(repository: Path, encoder: standard.Behind) -> None:

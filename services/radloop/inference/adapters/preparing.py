@@ -10,6 +10,7 @@ A reader has one image decoded at a time, although it has several: a STAT then w
 
 import json
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -167,7 +168,10 @@ class _Decoder:
     """One process and the connection to it."""
 
     def __init__(self, module: str) -> None:
-        self._ours, theirs = Pipe()
+        try:
+            self._ours, theirs = Pipe()
+        except OSError as failed:
+            raise Transient(f"no decoder can be started: {failed.strerror}", after=5.0) from failed
         # Passwords are in the settings: a decoder that a hostile file took over is to find none.
         known = {name: value for name, value in os.environ.items() if not name.startswith("RADLOOP_")}
         try:
@@ -192,9 +196,11 @@ class _Decoder:
             self._ours.send_bytes(ASKED.dump_json(asked))
             self._ours.send_bytes(file)
             told: dict[str, Any] = json.loads(self._ours.recv_bytes(_LARGEST_HEADER))
-            pixels = self._ours.recv_bytes()
+            # A decoder that a file took over may say anything: no more of it is taken than was asked for.
+            shape = asked.preparation.channels, asked.preparation.rows, asked.preparation.columns
+            pixels = self._ours.recv_bytes(4 * math.prod(shape))
             if "refused" not in told:
-                return np.frombuffer(pixels, "<f4").reshape(told["shape"])
+                return np.frombuffer(pixels, "<f4").reshape(shape)
             refused = _KINDS[told["refused"]](told["keyword"], told["problem"])
         except (EOFError, OSError) as gone:
             raise _EndedError(self._how_it_ended(asked.seconds)) from gone
@@ -239,4 +245,6 @@ class _Decoder:
         status = self._process.returncode
         if self._late or status == -signal.SIGALRM:
             return f"not done in {seconds:g} s"
-        return signal.Signals(-status).name if status is not None and status < 0 else f"exit {status}"
+        if status is None:  # it runs on, and said more than could be taken
+            return "its answer makes no sense"
+        return signal.Signals(-status).name if status < 0 else f"exit {status}"

@@ -4,7 +4,8 @@ Where no segmenter serves, does not read such images or is away, a classical met
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -16,13 +17,14 @@ from radloop.events.common import Instance
 from radloop.inference.adapters.grabcut import grabcut
 from radloop.inference.adapters.sight import Infer
 from radloop.inference.domain.answer import Singles
-from radloop.inference.domain.case import Case
-from radloop.inference.domain.fitness import image_refusal
-from radloop.inference.domain.model import NEED, Model, Version
+from radloop.inference.domain.case import Case, Images
+from radloop.inference.domain.fitness import refusal
+from radloop.inference.domain.model import Model, Version
 from radloop.inference.domain.outline import CLASSICAL, SEGMENTER, Answered, Outline
 from radloop.inference.ports import Desk, Files, Packages, Preparer
 from radloop.kit.errors import Permanent, Transient
 from radloop.standards.dicom import header
+from radloop.standards.dicom.errors import Unfit
 from radloop.standards.dicom.pixels import resize
 from radloop.standards.masks import Mask
 from radloop.standards.pictures import grey_of
@@ -30,8 +32,8 @@ from radloop.standards.package import Preparation, Segmenter
 from radloop.standards.prompts import Box, Prompt, tokens
 
 _PLAIN = Preparation(rows=256, columns=256, channels=1, mean=(0.0,), std=(1.0,))
-PrepareBytes = Callable[[bytes, Preparation], Singles]
-"""A DICOM file at hand, kept nowhere, as a model takes it."""
+PrepareBytes = Callable[[bytes, Preparation, Collection[str]], Singles]
+"""A DICOM file at hand, kept nowhere, as a model takes it that lies in one of these ways."""
 
 
 class Encodings(Protocol):
@@ -81,15 +83,20 @@ class Segmenters:
     def open(self, case_id: str, sop_instance_uid: str, frame: int, model: str = "") -> Canvas:
         """Open an image of a case; raise Permanent where there is none or it cannot be shown."""
         case = self._desk.case(case_id)
-        image = _image_of(case, sop_instance_uid)
-        if case is None or image is None:
+        alone = _alone(case, sop_instance_uid)
+        if case is None or alone is None:
             raise Permanent("no such image in this case")
+        [image] = alone.instances
         if not 1 <= frame <= max(image.frames, 1):
             raise Permanent(f"there is no frame {frame} of {max(image.frames, 1)}")
-        segmenter, reason = self._serving(case, image, model)
-        prepared = self._preparer.prepare(image.blob.sha256, segmenter.preparation if segmenter else _PLAIN, frame=frame)
-        if segmenter is None:
-            return Canvas(image.rows, image.columns, prepared[0], reason=reason)
+        segmenter, reason = self._serving(case, alone, model)
+        try:
+            prepared = self._seen(image, frame, segmenter) if segmenter is not None else None
+        except Unfit as lies:
+            prepared, reason = None, lies.reason
+        if segmenter is None or prepared is None:
+            plain = self._preparer.prepare(image.blob.sha256, _PLAIN, frame=frame)
+            return Canvas(image.rows, image.columns, plain[0], reason=reason)
         grey = prepared[0] * np.float32(segmenter.preparation.std[0]) + np.float32(segmenter.preparation.mean[0])
         try:
             embedding = self._embedding(image, frame, segmenter, prepared)
@@ -103,9 +110,10 @@ class Segmenters:
         if case is None or case.live is None or case.signed or case.cancelled:
             return  # nobody will outline it soon
         for image in case.live.instances:
-            segmenter, _ = self._serving(case, image, "")
+            segmenter, _ = self._serving(case, replace(case.live, instances=(image,)), "")
             if segmenter is not None:
-                self._embedding(image, 1, segmenter, None)
+                with suppress(Unfit):  # it is not outlined by this segmenter, and the others of the study are
+                    self._embedding(image, 1, segmenter, None)
 
     def propose(self, image: bytes, model: str = "") -> Proposal:
         """Outline all that a segmenter was adapted to on an image at hand; raise Permanent where none serves or it cannot be read."""
@@ -132,7 +140,7 @@ class Segmenters:
     def _proposed(self, image: bytes, segmenter: Segmenter) -> Proposal:
         prepared, encoder = segmenter.preparation, segmenter.encoder
         if image[128:132] == b"DICM":
-            seen = self._prepare_bytes(image, prepared)
+            seen = self._prepare_bytes(image, prepared, segmenter.applicability.orientations)
             told = header.read(image)
             rows, columns = told.rows, told.columns
         else:
@@ -172,13 +180,13 @@ class Segmenters:
             raise Permanent("the segmenter's answer is not finite")
         return Answered(logits > 0, SEGMENTER, logits, min(max(quality, 0.0), 1.0))
 
-    def _serving(self, case: Case, image: Instance, model: str) -> tuple[Segmenter | None, str]:
-        """Return the segmenter that outlines an image, or None and why not."""
+    def _serving(self, case: Case, images: Images, model: str) -> tuple[Segmenter | None, str]:
+        """Return the segmenter that outlines the one image of these, or None and why not."""
         reason = _none(model)
         for segmenter, wrong in self._segmenters(model, lambda known: known.serving(case)):
             if segmenter is None:
                 reason = wrong
-            elif why := image_refusal(image, segmenter.applicability):
+            elif why := refusal(images, case.procedure, segmenter.applicability):
                 reason = f"{segmenter.model} {segmenter.version} does not outline it: {why}"
             else:
                 return segmenter, ""
@@ -195,13 +203,17 @@ class Segmenters:
                 return kept.reshape(1, -1, prepared.rows // 4, prepared.columns // 4).astype(np.float16)
             except (Permanent, ValueError):
                 pass  # lost, or of another shape: it is made again
-        seen = seen if seen is not None else self._preparer.prepare(image.blob.sha256, prepared, frame=frame)
+        seen = seen if seen is not None else self._seen(image, frame, segmenter)
         said = self._infer(encoder.model, encoder.version, {"IMAGE": seen[None]}, ("IMAGE_EMBEDDING",))
         embedding = said["IMAGE_EMBEDDING"].astype("<f2")
         if not np.isfinite(embedding).all():
             raise Permanent("the image's embedding is not finite")
         self._encodings.keep(image.blob.sha256, frame, method, self._files.put(embedding.tobytes()).sha256)
         return embedding
+
+
+    def _seen(self, image: Instance, frame: int, segmenter: Segmenter) -> Singles:
+        return self._preparer.prepare(image.blob.sha256, segmenter.preparation, segmenter.applicability.orientations, frame)
 
 
 def _none(model: str) -> str:
@@ -214,33 +226,13 @@ def _method(segmenter: Segmenter) -> str:
     return hashlib.sha256(f"{segmenter.encoder.weights_sha256}|{prepared}".encode()).hexdigest()
 
 
-def with_encoders(models: Sequence[Model], packages: Packages) -> tuple[Model, ...]:
-    """Return the models that Triton should hold: those released, and the encoders behind the segmenters among them."""
-    behind: dict[tuple[str, int], Version] = {}
-    for model in models:
-        for version in model.to_load():
-            try:
-                described = packages.describe(model.model, version.version, version.weights_sha256)
-            except Permanent:
-                continue  # it is not loaded either, and the loader says why
-            if isinstance(described, Segmenter):
-                encoder = described.encoder
-                needed = replace(
-                    version, version=encoder.version, weights_sha256=encoder.weights_sha256,
-                    stage="production" if version.stage == "retired" else version.stage,
-                )
-                known = behind.get((encoder.model, encoder.version))
-                if known is None or NEED.index(needed.stage) < NEED.index(known.stage):
-                    behind[encoder.model, encoder.version] = needed
-    names = {name for name, _ in behind}
-    return (*models, *(Model(model=name, versions=tuple(one for (of, _), one in behind.items() if of == name)) for name in sorted(names)))
-
-
-def _image_of(case: Case | None, sop_instance_uid: str) -> Instance | None:
+def _alone(case: Case | None, sop_instance_uid: str) -> Images | None:
+    """Return an image of a case as the only one of its study."""
     studies = (case.live, case.earlier) if case is not None else ()
-    return next(
-        (one for images in studies if images is not None for one in images.instances if one.sop_instance_uid == sop_instance_uid), None,
-    )
+    return next((
+        replace(images, instances=(one,)) for images in studies if images is not None for one in images.instances
+        if one.sop_instance_uid == sop_instance_uid
+    ), None)
 
 
 def full_size(mask: Mask, logits: Singles | None, rows: int, columns: int) -> Mask:

@@ -58,19 +58,22 @@ class Shape:
 def is_plain(file: bytes) -> bool:
     """Whether the pixels of a DICOM file lie in it as little-endian numbers, so that no decoder is needed.
 
-    A walk through the file meta information, which is always explicit little-endian (PS3.10 section 7.1); unsure is no. What stands
-    in the preamble before it is anybody's.
+    A walk through the file meta information, which is always explicit little-endian (PS3.10 section 7.1), to its end: of two transfer
+    syntaxes pydicom believes the last. Unsure is no. What stands in the preamble is anybody's.
     """
-    at = _META_AT
+    at, syntaxes = _META_AT, list[str]()
     while at + 12 <= min(len(file), _META_WITHIN):
         group, element = int.from_bytes(file[at:at + 2], "little"), int.from_bytes(file[at + 2:at + 4], "little")
         if group != _META_GROUP:
+            return len(syntaxes) == 1 and syntaxes[0] in _UNPACKED
+        kind = file[at + 4:at + 6]
+        if not (kind.isalpha() and kind.isupper()):  # pydicom would take it for implicit, and walk otherwise
             return False
-        long = file[at + 4:at + 6] in _LONG
+        long = kind in _LONG
         begins = at + (12 if long else 8)
         length = int.from_bytes(file[begins - (4 if long else 2):begins], "little")
         if element == _SYNTAX_ELEMENT:
-            return file[begins:begins + length].rstrip(b"\0 ").decode("ascii", "replace") in _UNPACKED
+            syntaxes.append(file[begins:begins + length].rstrip(b"\0 ").decode("ascii", "replace"))
         at = begins + length
     return False
 
