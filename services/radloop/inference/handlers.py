@@ -116,14 +116,9 @@ def look_together(commands: Sequence[ReadStudy], lens: Lens) -> dict[str, Seen]:
     alone.
     """
     models, cases = lens.desk.models(), lens.desk.cases([command.subject for command in commands])
-    seen, ready = dict[str, Seen](), list[_Ready]()
-    for command in commands:
-        found = _begun(command, cases.get(command.subject), models, lens)
-        if isinstance(found, Seen):
-            seen[command.id] = found
-        else:
-            ready.append(found)
-    return seen | {one.command.id: one for one in _read(ready, lens)}
+    begun = [one for command in commands for one in _begun(command, cases.get(command.subject), models, lens)]
+    seen = [one for one in begun if isinstance(one, Seen)] + _read([one for one in begun if isinstance(one, _Ready)], lens)
+    return {command.id: _joined(command, [one for one in seen if one.command.id == command.id]) for command in commands}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,22 +135,23 @@ class _Ready:
     outlines: bool = False
 
 
-def _begun(command: ReadStudy, case: Case | None, models: Sequence[Model], lens: Lens) -> Seen | _Ready:
+def _begun(command: ReadStudy, case: Case | None, models: Sequence[Model], lens: Lens) -> list[Seen | _Ready]:
+    """Return what is ready for the version that reads the study (in shadow: for each of them), or seen already."""
     images = case.images(command.role) if case is not None else None
     if case is None or images is None or images.revision != command.revision:
-        return Seen(command=command, superseded=True)
+        return [Seen(command=command, superseded=True)]
     if not any(_may_read(model, lens) for model in models):
         raise Transient("no model version is released", after=1.0)
     if command.role == "shadow":
-        return _look_along(command, case, images, models, lens)
+        return _ready_along(command, case, images, models, lens)
     if command.role == "encode":
         try:
             lens.encoder.encode_ahead(case.case_id)
         except Permanent as never:  # the reading for the clinic says so where somebody hears it
-            return Seen(command=command, failure=never.reason)
-        return Seen(command=command)
+            return [Seen(command=command, failure=never.reason)]
+        return [Seen(command=command)]
     outlines = command.role == "serving" and _outlined(case, models, lens)
-    return replace(_ready_for_the_clinic(command, case, images, models, lens), outlines=outlines)
+    return [replace(_ready_for_the_clinic(command, case, images, models, lens), outlines=outlines)]
 
 
 def _may_read(model: Model, lens: Lens) -> bool:
@@ -222,18 +218,28 @@ def _ready_for_the_clinic(
     return broken or Seen(command=command, failure="; ".join(refusals), refused=True)
 
 
-def _look_along(command: ReadStudy, case: Case, images: Images, models: Sequence[Model], lens: Lens) -> Seen:
-    """Look through every shadow version; what one of them cannot read is no matter of the clinic's."""
-    seen: list[Seen] = []
+def _ready_along(command: ReadStudy, case: Case, images: Images, models: Sequence[Model], lens: Lens) -> list[Seen | _Ready]:
+    """Make the images ready for every shadow version; what one of them cannot read is no matter of the clinic's."""
+    begun: list[Seen | _Ready] = []
     for model, version in ((one, shadow) for one in models for shadow in one.shadows):
         try:
             described = lens.packages.describe(model.model, version.version, version.weights_sha256)
             if isinstance(described, Described) and not refusal(images, case.procedure, described.package.applicability):
-                seen += _read([_ready(command, case, images, version, described, lens)], lens)
+                begun.append(_ready(command, case, images, version, described, lens))
         except NotRead:
             continue
         except Permanent as never:
-            seen.append(Seen(command=command, failure=never.reason, model=model.model, version=version.version))
+            begun.append(Seen(command=command, failure=never.reason, model=model.model, version=version.version))
+    return begun
+
+
+def _joined(command: ReadStudy, seen: Sequence[Seen]) -> Seen:
+    """Return what was seen of a study as one: only in shadow may several versions have looked at it, or none."""
+    if command.role != "shadow":
+        [one] = seen
+        return one
+    if any(one.superseded for one in seen):
+        return Seen(command=command, superseded=True)
     return Seen(
         command=command, predictions=tuple(said for one in seen for said in one.predictions),
         failure="; ".join(f"{one.model} {one.version}: {one.failure}" for one in seen if one.failure),

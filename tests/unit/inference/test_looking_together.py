@@ -64,7 +64,7 @@ def together(count: int, reader: Any, *releases: Any, **changes: Any) -> tuple[d
         blob = files.put(changes.get(f"file_{number}", file_of(radiograph(pixels, SOPInstanceUID=f"2.25.{number}"))))
         instance = replace(study().instances[0], blob=blob, sop_instance_uid=f"2.25.{number}")
         cases[f"case-{number}"] = replace(live(instances=(instance,)), case_id=f"case-{number}")
-        commands.append(replace(example.read("serving", 1), id=f"reading-{number}", subject=f"case-{number}"))
+        commands.append(replace(example.read(changes.get("role", "serving"), 1), id=f"reading-{number}", subject=f"case-{number}"))
     through = Lens(
         Cases(cases, *(releases or (example.released(),))), files, example.Packages(), reader, example.Preparer(files),
         example.Encoder(), batch=3,
@@ -138,6 +138,17 @@ def test_one_stranger_in_a_batch_is_the_only_one() -> None:
 
     seen, _ = together(3, OneIsFar())
     assert [one.predictions[0].out_of_distribution for one in seen.values()] == [False, True, False]
+
+
+def test_shadow_versions_read_studies_together_too() -> None:
+    """Each version has a batch of its own, and each study an answer of each."""
+    reader = ByGrey()
+    seen, _ = together(3, reader, example.released(), example.released(2, "shadow", 2), example.released(3, "shadow", 3), role="shadow")
+    assert sorted(zip(reader.versions, reader.asked, strict=True)) == [(2, 3), (3, 3)]
+    for one in seen.values():
+        assert sorted(said.version for said in one.predictions) == [2, 3]
+        assert len({said.findings[0].probability for said in one.predictions}) == 1
+    assert len({one.predictions[0].findings[0].probability for one in seen.values()}) == 3
 
 
 def test_the_cases_of_studies_read_together_are_looked_up_once() -> None:

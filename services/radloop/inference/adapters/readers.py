@@ -7,7 +7,7 @@ that ends its process is counted by its takes; one that fails in a way nobody fo
 way the study says in the end that it was not read.
 
 Where many wait, a reader reads as many of them together as half a second is enough for, the one for urgent work half of that: they
-share a transaction, and but for shadow readings a batch of the model's. A STAT is read alone, and so is an encoding, and what was
+share a batch of each version's that reads them, and a transaction. A STAT is read alone, and so is an encoding, and what was
 begun before and not ended: it may be what ends its process.
 """
 
