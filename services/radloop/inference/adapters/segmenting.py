@@ -211,7 +211,6 @@ class Segmenters:
         self._encodings.keep(image.blob.sha256, frame, method, self._files.put(embedding.tobytes()).sha256)
         return embedding
 
-
     def _seen(self, image: Instance, frame: int, segmenter: Segmenter) -> Singles:
         return self._preparer.prepare(image.blob.sha256, segmenter.preparation, segmenter.applicability.orientations, frame)
 
