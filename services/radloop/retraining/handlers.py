@@ -213,14 +213,16 @@ def keep_snapshot(ended: JobEnded, entry: SnapshotEntry | None, plan: Plan) -> D
     ))
 
 
-def add_model(seen: tuple[AddModel, Offered], book: Book | None, plan: Plan) -> Decision[Book]:
+def add_model(seen: tuple[AddModel, Offered, Offered | None], book: Book | None, plan: Plan) -> Decision[Book]:
     """A package made elsewhere begins in shadow: it has passed no gate on this site's cases."""
-    command, offered = seen
+    command, offered, held = seen
     book = book or Book(model=command.subject)
     if reason := not_taken(offered, book.model, plan.model):
         return Skip(reason, answer=Moved(version=0, reason=reason))
-    known = next((one for one in book.versions if one.weights == offered.weights), None)
+    known = book.of_weights(offered.weights)
     if known is not None:
+        if reason := unlike(offered, held, known.number):
+            return Skip(reason, answer=Moved(version=0, reason=reason))
         return Skip("these weights are registered already", answer=Moved(version=known.number))
     version = Version(
         number=book.next_number(), stage="candidate", package=command.package, weights=offered.weights,
@@ -240,6 +242,20 @@ def not_taken(offered: Offered, model: str, trained: str) -> str:
     if offered.model != model:
         return f"the package is of {offered.model}, not of {model}"
     return offered.untrainable if model == trained else ""  # cycles would start from it
+
+
+def unlike(offered: Offered, held: Offered | None, number: int) -> str:
+    """Return why a package is not the version that holds its weights, empty where it is; `held` is what that one says of itself."""
+    if held is None:
+        return f"version {number} was registered with these weights meanwhile: add the package again"
+    differing = sorted(name for name in {*offered.says, *held.says} if offered.says.get(name) != held.says.get(name))
+    if not differing:
+        return ""
+    return (
+        f"version {number} holds these weights, and its package says otherwise of {', '.join(differing)}. A version is told by its"
+        " weights and never changed: to register this package too, write what sets it apart into the metadata of model.onnx, and name its"
+        " new weights_sha256"
+    )
 
 
 def _name(command: Command) -> str:
@@ -338,8 +354,10 @@ def routes(plan: Plan, shelf: Shelf, packages: Packages, sign: Sign) -> Routes:
     def counted_when_due(timer: Due) -> tuple[Due, int]:
         return timer, shelf.usable()
 
-    def opened(command: AddModel) -> tuple[AddModel, Offered]:
-        return command, packages.look(command.package)
+    def opened(command: AddModel) -> tuple[AddModel, Offered, Offered | None]:
+        offered, book = packages.look(command.package), shelf.book(command.subject)
+        known = book.of_weights(offered.weights) if book else None
+        return command, offered, packages.look(known.package) if known else None
 
     reading: Callable[..., Decision[CaseFile]] = partial(take_prediction, plan=plan)
     return (

@@ -20,9 +20,9 @@ from radloop.kit.errors import Permanent
 from radloop.retraining.adapters.package import assemble_segmenter, described, from_folder, pack, publish, renumbered, unpack
 from radloop.retraining.adapters.repository import offered
 from radloop.retraining.adapters.triton_config import configurations
-from radloop.retraining.handlers import not_taken
+from radloop.retraining.handlers import not_taken, unlike
 from radloop.standards import package as standard
-from radloop.standards.package import Behind, Encoder, Tensors
+from radloop.standards.package import Applicability, Behind, Encoder, Tensors
 
 
 def test_a_package_made_elsewhere_is_taken_as_it_is() -> None:
@@ -232,6 +232,14 @@ def test_the_next_version_has_the_tensors_of_those_that_run(tmp_path: Path) -> N
         publish(renumbered(other, 3), tmp_path)
     assert (tmp_path / "adult-chest/config.pbtxt").read_text() == before
     assert sorted(path.name for path in (tmp_path / "adult-chest").iterdir()) == ["1", "2", "config.gpu.pbtxt", "config.pbtxt"]
+
+
+def test_a_package_tells_what_it_says_but_not_its_number_and_making() -> None:
+    """The same model exported again is the same version; another threshold on the same weights is not."""
+    first, again = offered(pack(files())), offered(pack(files(version=1, trained_at="2026-01-01T00:00:00Z", origin="cycle-1")))
+    assert unlike(again, first, 1) == ""
+    other = offered(pack(files(ood=known(value=2.0), applicability=Applicability(("DX",)))))
+    assert "otherwise of applicability, ood." in unlike(other, first, 1)
 
 
 def test_under_another_name_it_is_not_taken() -> None:
