@@ -26,7 +26,8 @@ def add_verbs(verbs: Any) -> None:
     adapting.add_argument("--images", type=Path, required=True, metavar="DIR", help="images: .png, .jpg or .dcm")
     adapting.add_argument("--masks", type=Path, required=True, metavar="DIR", help="masks: .png, by the images' names")
     adapting.add_argument(
-        "--patients", type=Path, metavar="CSV", help="columns name,patient; without it each image is a patient of its own",
+        "--patients", type=Path, metavar="CSV",
+        help="columns name,patient; without it DICOM's PatientID says whose an image is, and any other is a patient of its own",
     )
     adapting.add_argument("--most", type=int, default=400, metavar="N", help="hand over so many images at most (%(default)s)")
     adapting.add_argument("--model", default="lungs", help="the segmenter's name (%(default)s)")
@@ -63,7 +64,7 @@ def adapt(rooms: Rooms, args: argparse.Namespace) -> int:
 def _confirmed(images: Path, masks: Path, patients: Path | None, most: int) -> Iterator[tuple[str, Path]]:
     """Yield the archive's names and files: of images that have a mask, in the order of their names."""
     if patients is not None:
-        with patients.open(newline="", encoding="utf-8") as file:
+        with patients.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             columns = next(csv.reader(file), [])
         if not {"name", "patient"} <= set(columns):
             raise Misconfigured(f"{patients} needs the columns name and patient")

@@ -17,6 +17,7 @@ from radloop.retraining.adapters.plan import load_plan
 from radloop.retraining.domain.outlines import divide, hold_gate, sentences
 from radloop.standards.masks import dice
 from radloop.standards.prompts import Box, Point
+from tests.dicom_making import file_of, radiograph
 from tests.examples.segmenting import SIDE, tiny_decoder, tiny_encoder
 
 PLAN = load_plan()
@@ -149,6 +150,22 @@ def test_confirmed_masks_are_resized_and_taken_apart() -> None:
     assert one.structures[1].sum() == 80 * 50
 
 
+def test_without_a_list_dicom_says_whose_an_image_is() -> None:
+    """Two objects of one patient are one patient's; an image that cannot say counts as one, and is known to; a list goes before."""
+    object_, mask, other = file_of(radiograph()), png(two_squares()), png(np.full((9, 9), 51, np.uint8))
+    given = {
+        "images__a_dot_dcm": object_, "masks__a_dot_png": mask, "images__b_dot_dcm": object_, "masks__b_dot_png": mask,
+        "images__c_dot_png": other, "masks__c_dot_png": mask,
+        "images__d_dot_dcm": file_of(radiograph(PatientID=None)), "masks__d_dot_png": mask,
+    }
+    told = [(one.patient, one.alone) for one in pairs(archive(**given))]
+    assert told == [("EX-0001", False), ("EX-0001", False), ("c", True), ("d", True)]
+    table = b"\xef\xbb\xbfname,patient\r\na, p1\r\na,p1\r\nb,p2\r\nc,p3\r\nd,p4\r\n"
+    assert [(one.patient, one.alone) for one in pairs(archive(**given, patients_dot_csv=table))] == [
+        (f"p{at}", False) for at in (1, 2, 3, 4)
+    ]
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [
@@ -157,6 +174,13 @@ def test_confirmed_masks_are_resized_and_taken_apart() -> None:
         (archive(notes_dot_txt=b""), "no images"), (archive(images__a_dot_png=b"x"), "1 have none"),
         (archive(images__a_dot_png=b"x", masks__a_dot_png=b"y"), "the mask of image 1: neither"),
         (archive(images__a_dot_png=b"x", masks__a_dot_png=png(two_squares())), "image 1: neither"),
+        (
+            archive(images__a_dot_dcm=file_of(radiograph())[:400], masks__a_dot_png=png(two_squares())),
+            r"image 1: \(",
+        ),
+        (archive(images__a_dot_png=b"x", masks__a_dot_png=b"y", patients_dot_csv=b"name,patient\na,p\na,q\n"), "a name twice"),
+        (archive(images__a_dot_png=b"x", masks__a_dot_png=b"y", patients_dot_csv=b"name,patient\na\n"), "without its patient"),
+        (archive(images__a_dot_png=b"x", masks__a_dot_png=b"y", patients_dot_csv=b"name,patient\na," + b"p" * 200_000), "no table"),
     ],
 )
 def test_what_is_wrong_with_them_is_named(given: bytes, why: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -100,11 +100,18 @@ def adaptation(blobs: Blobs, plan: Plan) -> Job:
         return json.dumps(asdict(Learnt(
             package=blobs.put(pack(package)).sha256, weights=described(package).weights_sha256, snapshot=spec["masks"],
             snapshot_size=len(blobs.get(spec["masks"])), version=spec["version"], case_ids=(), gate_passed=result.passed,
-            evidence=(f"adapted on {len(teach)} images of {len({given[at].patient for at in teach})} patients", *sentences(result)),
+            evidence=(*_evidence(given, teach), *sentences(result)),
             model=spec["model"],
         )))
 
     return run
+
+
+def _evidence(given: list[Pair], teach: list[int]) -> Iterator[str]:
+    """Yield what was adapted on, and first that patients may have crossed where nobody said whose the images are."""
+    if alone := sum(one.alone for one in given):
+        yield f"no list of patients was given: {alone} of {len(given)} images count as a patient each, and one patient may teach and judge"
+    yield f"adapted on {len(teach)} images of {len({given[at].patient for at in teach})} patients"
 
 
 def _adapted(
