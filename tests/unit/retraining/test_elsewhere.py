@@ -13,7 +13,7 @@ from google.protobuf import text_format
 from onnx import TensorProto, helper
 from tests.examples import elsewhere
 from tests.examples.elsewhere import FIELD, LABEL, OUTPUTS, SCORES, VECTOR, files, known, weights
-from tests.examples.segmenting import segmenter, tiny_decoder, tiny_encoder
+from tests.examples.segmenting import SIDE, segmenter, tiny_decoder, tiny_encoder
 from tritonclient.grpc import model_config_pb2
 
 from radloop.kit.errors import Permanent
@@ -232,6 +232,28 @@ def test_the_next_version_has_the_tensors_of_those_that_run(tmp_path: Path) -> N
         publish(renumbered(other, 3), tmp_path)
     assert (tmp_path / "adult-chest/config.pbtxt").read_text() == before
     assert sorted(path.name for path in (tmp_path / "adult-chest").iterdir()) == ["1", "2", "config.gpu.pbtxt", "config.pbtxt"]
+
+
+def test_the_next_version_has_outputs_of_the_same_dimensions(tmp_path: Path) -> None:
+    """A configuration names them: another width under the same names would break the one that serves as well."""
+    publish(renumbered(unpack(pack(files())), 1), tmp_path)
+    wide = unpack(pack(files(weights(outputs={**OUTPUTS, VECTOR: ("n", "width")}))))
+    with pytest.raises(Permanent, match="its tensors are not those of adult-chest 1"):
+        publish(renumbered(wide, 2), tmp_path)
+
+
+def test_a_segmenter_that_does_not_fit_leaves_no_encoder_behind(tmp_path: Path) -> None:
+    """Both are looked at before either is written."""
+    publish(assemble_segmenter(segmenter(1), tiny_decoder(), tiny_encoder()), tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    other = onnx.load_from_string(tiny_encoder())
+    other.producer_name = "exported anew"
+    more = onnx.load_from_string(tiny_decoder())
+    more.graph.output.append(helper.make_tensor_value_info("sum", TensorProto.FLOAT, [1, SIDE, SIDE]))
+    for version, decoder, said in ((1, tiny_decoder(0.7), "already there"), (2, more.SerializeToString(), "its tensors are not")):
+        with pytest.raises(Permanent, match=said):
+            publish(assemble_segmenter(segmenter(version), decoder, other.SerializeToString()), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_a_package_tells_what_it_says_but_not_its_number_and_making() -> None:
