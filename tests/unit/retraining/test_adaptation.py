@@ -11,9 +11,11 @@ from tests.examples.segmenting import SIDE, segmenter, tiny_decoder, tiny_encode
 
 from radloop.kit.errors import Permanent
 from radloop.retraining.adapters.adaptation import judged_before
+from radloop.retraining.adapters.adapting import told
 from radloop.retraining.adapters.confirmed import Pair
 from radloop.retraining.adapters.judging import encoder
 from radloop.retraining.adapters.package import assemble_segmenter, pack, unpack
+from radloop.standards.prompts import Scribble
 
 
 def squares() -> list[Pair]:
@@ -27,6 +29,15 @@ def never() -> Iterator[np.ndarray]:
     """Stand for embeddings that nobody may look at."""
     raise AssertionError("embeddings of another encoder were used")
     yield
+
+
+def test_what_is_drawn_on_a_batch_is_padded_to_the_longest() -> None:
+    """A scribble through one pixel is one token, another is six; padding says nothing, as after every click."""
+    dot, line = Scribble(((5.5, 5.5),)), Scribble(((10.0, 10.0), (10.0, 60.0)), positive=False)
+    places, labels = told([[dot], [line]])
+    assert (places.shape, labels.shape, places.dtype) == ((2, 7, 2), (2, 7), np.float32)
+    assert labels.tolist() == [[1, -1, -1, -1, -1, -1, -1], [0, 0, 0, 0, 0, 0, -1]]
+    assert places[0].tolist() == [[5.0, 5.0], *[[0.0, 0.0]] * 6]
 
 
 def test_an_image_is_encoded_as_the_graph_does() -> None:
