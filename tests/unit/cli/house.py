@@ -187,6 +187,8 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
         return retraining.RollbackResponse(version=1)
 
     def Propose(self, request, context):
+        if request.image == b"away":
+            context.abort(grpc.StatusCode.UNAVAILABLE, "no segmenter yet")
         if b"broken" in request.image:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "neither a DICOM object nor a PNG or JPEG file")
         return inference.ProposeResponse(mask_png=b"mask of " + request.image, quality=len(request.image) / 10)
