@@ -60,7 +60,7 @@ def adapt(rooms: Rooms, args: argparse.Namespace) -> int:
     if args.no_wait:
         return 0
     ended = followed(rooms, cycle_id, args.model)
-    told(ended)
+    told(ended, args.model)
     return 0 if ended.state == "released" else 1
 
 

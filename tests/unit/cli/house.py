@@ -84,6 +84,7 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
         self.blown: admin.BlownFuse | None = None
         self.gate = ""
         self.cycles = 1
+        self.away = 0
         self.accessions = {"ACC1001"}
         self.versions = [retraining.ModelVersion(
             model="chest", version=2, stage="production", since=after(0), labels=100, gate_passed=True, evidence=["AUC not worse"])]
@@ -160,8 +161,11 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
 
     def GetCycle(self, request, context):
         self.shown.append(request.model)
+        if self.away:
+            self.away -= 1
+            context.abort(grpc.StatusCode.UNAVAILABLE, "starting")
         if not self.cycles:
-            return retraining.GetCycleResponse(state="none", labels={"pool": 12})
+            return retraining.GetCycleResponse(state="none", labels={"pool": 12} if request.model == "chest" else {})
         return retraining.GetCycleResponse(cycle_id="c1", state="gated-out" if self.gate else "released", progress=1, version=3)
 
     def AddModel(self, request, context):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.house import House, opened
 
+from radloop.cli import cycles
 from radloop.cli.grpc import Rooms
 from radloop.cli.main import main
 
@@ -89,3 +90,28 @@ def test_more_images_than_wanted_are_drawn_by_patient(house: House, images: Path
     assert [len(one) for one in drawn] == [4, 4, 4]
     assert len({int(name[1:]) % 5 for name in drawn[0]}) == 2
     assert drawn[2] != ["i0", "i1", "i2", "i3"]
+
+
+def test_a_cycle_is_followed_while_retraining_is_away(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One answer that does not come ends nothing; minutes without one do, and the command says to try again."""
+    monkeypatch.setattr(cycles, "_LOOK_EVERY_S", 0.01)
+    house.away = 3
+    assert main(["models", "cycle", "--wait"]) == 0
+    assert (house.away, len(house.shown)) == (0, 4)
+    assert "cycle c1: released, version 3" in capsys.readouterr().out
+    monkeypatch.setattr(cycles, "_PATIENCE_S", 0.05)
+    house.away = 1_000_000
+    assert main(["models", "cycle", "--wait"]) == 75
+    assert "retraining does not answer" in capsys.readouterr().err
+
+
+def test_a_segmenter_that_never_learned_waits_for_masks(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """No cycle of it starts by itself, and the readers' labels are not its own."""
+    house.cycles = 0
+    assert main(["models", "cycle", "--show", "--model", "lungs"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("no cycle of lungs yet: it does not learn from answers")
+    assert "radloop models adapt --model lungs" in told
+    assert "labels" not in told

@@ -51,7 +51,7 @@ class RetrainingService(rpc.RetrainingServiceServicer):
         """Say how a cycle stands."""
         book = self._shelf.book(request.model or self._model) or Book(model=request.model)
         cycles = [one for one in book.cycles if request.cycle_id in {"", one.cycle_id}]
-        labels = self._shelf.counted()
+        labels = self._shelf.counted() if request.model in {"", self._model} else {}
         if not cycles:
             return pb.GetCycleResponse(cycle_id=request.cycle_id, state="none", progress=0.0, version=0, labels=labels)
         cycle = cycles[-1]
