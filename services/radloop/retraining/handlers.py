@@ -123,14 +123,17 @@ def start_cycle(seen: tuple[StartCycle, int], book: Book | None) -> Decision[Boo
     return _begin(command, book, usable)
 
 
-def adapt(command: Adapt, book: Book | None, plan: Plan) -> Decision[Book]:
-    """Somebody hands over confirmed masks: a segmenter learns from them as a cycle of its own."""
+def adapt(seen: tuple[Adapt, Offered | None], book: Book | None, plan: Plan) -> Decision[Book]:
+    """Somebody hands over confirmed masks: a segmenter learns from them as a cycle of its own; seen is also its latest version."""
+    command, latest = seen
     book = book or Book(model=command.subject)
     reason = ""
     if plan.outlines is None:
         reason = "the change-control plan has no section `outlines`: nothing was agreed on what a segmenter must show"
     elif book.model == plan.model:
         reason = f"{book.model} is the classifier, which learns from answers; give the segmenter another name"
+    elif latest is not None and latest.says.get("kind") == "classifier":
+        reason = f"{book.model} is a classifier that was added; give the segmenter another name"
     elif book.running() is not None:
         reason = "a cycle is running"
     if reason:
@@ -359,6 +362,10 @@ def routes(plan: Plan, shelf: Shelf, packages: Packages, sign: Sign) -> Routes:
         known = book.of_weights(offered.weights) if book else None
         return command, offered, packages.look(known.package) if known else None
 
+    def with_latest(command: Adapt) -> tuple[Adapt, Offered | None]:
+        book = shelf.book(command.subject)
+        return command, packages.look(book.versions[-1].package) if book and book.versions else None
+
     reading: Callable[..., Decision[CaseFile]] = partial(take_prediction, plan=plan)
     return (
         on(PredictionMade, reading, keeps=CaseFile, name="take_prediction"),
@@ -373,7 +380,7 @@ def routes(plan: Plan, shelf: Shelf, packages: Packages, sign: Sign) -> Routes:
             observe=counted_when_due,
         ),
         on(StartCycle, start_cycle, keeps=Book, observe=counted, answers=Started),
-        on(Adapt, partial(adapt, plan=plan), keeps=Book, answers=Started),
+        on(Adapt, partial(adapt, plan=plan), keeps=Book, observe=with_latest, answers=Started),
         on(JobEnded, partial(keep_snapshot, plan=plan), keeps=SnapshotEntry, key=of_snapshot),
         on(JobEnded, partial(end_cycle, plan=plan, sign=sign), keeps=Book),
         on(AddModel, partial(add_model, plan=plan), keeps=Book, observe=opened, answers=Moved),
