@@ -6,16 +6,20 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
+import torch
 from tests.examples import elsewhere
 from tests.examples.segmenting import SIDE, segmenter, tiny_decoder, tiny_encoder
 
 from radloop.kit.errors import Permanent
+from radloop.retraining.adapters import medsam
 from radloop.retraining.adapters.adaptation import judged_before
-from radloop.retraining.adapters.adapting import told
+from radloop.retraining.adapters.adapting import Confirmed, Recipe, adapt, told
+from radloop.retraining.adapters.clicks import next_click
 from radloop.retraining.adapters.confirmed import Pair
 from radloop.retraining.adapters.judging import encoder
 from radloop.retraining.adapters.package import assemble_segmenter, pack, unpack
-from radloop.standards.prompts import Scribble
+from radloop.standards.masks import dice
+from radloop.standards.prompts import Scribble, tokens
 
 
 def squares() -> list[Pair]:
@@ -66,3 +70,44 @@ def test_a_predecessor_that_is_shown_something_else_is_not_compared() -> None:
     for package in (other, unpack(pack(elsewhere.files()))):
         with pytest.raises(Permanent, match="cannot be compared"):
             judged_before(package, tiny_encoder(), never(), squares(), 1)
+
+
+def reached(decoder: medsam.Decoder, known: Confirmed) -> list[float]:
+    """Return the Dice coefficient of each image's structure after one click in its middle."""
+    found = []
+    for embedding, [wanted] in zip(known.embeddings, known.structures, strict=True):
+        drawn = [part[None] for part in tokens([next_click(wanted, np.zeros_like(wanted))], SIDE, SIDE, SIDE)]
+        asked = (torch.from_numpy(one) for one in (embedding[None], *drawn, np.zeros((1, SIDE, SIDE), np.float32), np.zeros(1, np.float32)))
+        with torch.inference_mode():
+            found.append(dice(decoder(*asked)[0][0].numpy() > 0, wanted))
+    return found
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """Have torch use one thread: two that wait for each other take many times as long on a machine that is busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_a_few_steps_teach_the_decoder_what_it_could_not_outline(alone: None) -> None:
+    """Embeddings as no image has them, two of them: a click outlines nothing before, most of it after; the decoder given stays as it is."""
+    random = np.random.default_rng(0)
+    embeddings = (0.1 * random.standard_normal((2, 256, 64, 64))).astype(np.float16)
+    wanted = np.zeros((2, SIDE, SIDE), bool)
+    wanted[0, 60:120, 40:120] = wanted[1, 120:180, 140:220] = True
+    for embedding, inside in zip(embeddings, wanted, strict=True):
+        embedding[:, inside[::4, ::4]] += (0.5 * random.standard_normal((256, 1))).astype(np.float16)
+    known, base = Confirmed(embeddings, [one[None] for one in wanted]), medsam.Decoder(medsam.load())
+    before, shares = {name: value.clone() for name, value in base.state_dict().items()}, list[float]()
+    adapted = adapt(base, known, Recipe(steps=15, rate=2e-3, warm_up=2), shares.append)
+    assert np.mean(reached(base, known)) < 0.1
+    assert np.mean(reached(adapted, known)) > 0.4
+    assert shares == [(step + 1) / 15 for step in range(15)]
+    after = adapted.state_dict()
+    assert all(torch.equal(before[name], value) for name, value in base.state_dict().items())
+    moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert moved and not any("pe_layer" in name for name in moved)
+    assert not any(one.requires_grad for one in adapted.parameters())
