@@ -78,7 +78,7 @@ def _gate(version: ModelVersion) -> str:
 def run_cycle(rooms: Rooms, args: argparse.Namespace) -> int:
     """Start a cycle, or show how the latest stands."""
     if args.show:
-        told(rooms.cycle(model=args.model))
+        told(rooms.cycle(model=args.model), args.model)
         return 0
     cycle_id, reason = rooms.start_cycle(args.model, str(uuid.uuid4()))
     if reason:
@@ -88,9 +88,8 @@ def run_cycle(rooms: Rooms, args: argparse.Namespace) -> int:
     if not args.wait:
         return 0
     now = followed(rooms, cycle_id, args.model)
-    told(now)
+    told(now, args.model)
     return 0 if now.state == "released" else 1
-
 
 
 def add(rooms: Rooms, args: argparse.Namespace) -> int:

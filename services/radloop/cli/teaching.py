@@ -3,7 +3,8 @@
 import argparse
 import csv
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,19 @@ def add_verbs(verbs: Any) -> None:
     adapting.add_argument("--images", type=Path, required=True, metavar="DIR", help="images: .png, .jpg or .dcm")
     adapting.add_argument("--masks", type=Path, required=True, metavar="DIR", help="masks: .png, by the images' names")
     adapting.add_argument(
-        "--patients", type=Path, metavar="CSV", help="columns name,patient; without it each image is a patient of its own",
+        "--patients", type=Path, metavar="CSV",
+        help="columns name,patient; without it DICOM's PatientID says whose an image is, and any other is a patient of its own",
     )
-    adapting.add_argument("--most", type=int, default=400, metavar="N", help="hand over so many images at most (%(default)s)")
+    adapting.add_argument("--most", type=int, default=400, metavar="N",
+                          help="hand over so many images at most (%(default)s), drawn by a hash of patient or name: each time the same")
     adapting.add_argument("--model", default="lungs", help="the segmenter's name (%(default)s)")
     adapting.add_argument("--no-wait", action="store_true", help="return at once; `models cycle --show --model NAME` tells how it stands")
     adapting.set_defaults(ask=adapt)
     proposing = verbs.add_parser(
         "propose", help="propose masks for images that have none, those worth the first look first",
         description="Each mask is written to the folder by its image's name, and proposals.csv lists them: the least quality that the"
-        " segmenter expects of itself comes first. Confirm or correct them, then adapt again.",
+        " segmenter expects of itself comes first. Confirm or correct them, then adapt again. What a folder's table lists is not proposed"
+        " again: a run that was ended goes on, and a new segmenter's proposals want another folder.",
     )
     proposing.add_argument("--images", type=Path, required=True, metavar="DIR", help="images: .png, .jpg or .dcm")
     proposing.add_argument("--masks", type=Path, metavar="DIR", help="masks that are confirmed: their images are left out")
@@ -56,25 +60,38 @@ def adapt(rooms: Rooms, args: argparse.Namespace) -> int:
     if args.no_wait:
         return 0
     ended = followed(rooms, cycle_id, args.model)
-    told(ended)
+    told(ended, args.model)
     return 0 if ended.state == "released" else 1
 
 
 def _confirmed(images: Path, masks: Path, patients: Path | None, most: int) -> Iterator[tuple[str, Path]]:
-    """Yield the archive's names and files: of images that have a mask, in the order of their names."""
+    """Yield the archive's names and files: of images that have a mask, drawn where there are more than wanted."""
+    whose: dict[str, str] = {}
     if patients is not None:
-        with patients.open(newline="", encoding="utf-8") as file:
-            columns = next(csv.reader(file), [])
-        if not {"name", "patient"} <= set(columns):
-            raise Misconfigured(f"{patients} needs the columns name and patient")
+        whose = dict(_listed(patients))
         yield "patients.csv", patients
-    found = 0
-    for image in sorted(images.iterdir()):
-        mask = masks / f"{image.stem}.png"
-        if image.suffix.lower() in _IMAGES and mask.is_file() and found < most:
-            found += 1
-            yield f"images/{image.name}", image
-            yield f"masks/{mask.name}", mask
+    with_mask = [
+        (image, mask) for image in sorted(images.iterdir())
+        for mask in [masks / f"{image.stem}.png"] if image.suffix.lower() in _IMAGES and mask.is_file()
+    ]
+    # The first by name would be the first year's, or one scanner's.
+    drawn = sorted(with_mask, key=lambda pair: sha256(whose.get(pair[0].stem, pair[0].stem).encode()).digest())
+    for image, mask in sorted(drawn[:most]):
+        yield f"images/{image.name}", image
+        yield f"masks/{mask.name}", mask
+
+
+def _listed(patients: Path) -> Iterator[tuple[str, str]]:
+    """Yield names and patients of a list, as spreadsheets write it: with a mark at its head, or without."""
+    try:
+        with patients.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+            rows = csv.DictReader(file)
+            if not {"name", "patient"} <= set(rows.fieldnames or ()):
+                raise Misconfigured(f"{patients} needs the columns name and patient")
+            for row in rows:
+                yield row["name"] or "", row["patient"] or ""
+    except csv.Error as other:
+        raise Misconfigured(f"{patients} is no table of values with commas between") from other
 
 
 def propose(rooms: Rooms, args: argparse.Namespace) -> int:
@@ -82,26 +99,53 @@ def propose(rooms: Rooms, args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import track
 
+    if args.masks is not None and not args.masks.is_dir():
+        raise Misconfigured(f"{args.masks} is not a folder")
     done = {mask.stem for mask in args.masks.glob("*.png")} if args.masks else set()
     images = [one for one in sorted(args.images.iterdir()) if one.suffix.lower() in _IMAGES and one.stem not in done]
     if not images:
         return wrong(f"no image in {args.images} is without a mask")
     args.out.mkdir(parents=True, exist_ok=True)
-    found: list[tuple[float, str]] = []
-    unread: list[str] = []
-    for image in track(images, "proposing", console=Console(stderr=True), transient=True):
-        try:
-            mask, quality = rooms.propose(image.read_bytes(), args.model)
-        except Permanent as never:
-            unread.append(f"{image.name}: {never.reason}")
-            continue
-        (args.out / f"{image.stem}.png").write_bytes(mask)
-        found.append((quality, image.stem))
-    with (args.out / _TABLE).open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(("name", "quality"))
-        table.writerows((name, f"{quality:.3f}") for quality, name in sorted(found))
-    print(f"{len(found)} masks and {_TABLE} are in {args.out}" + (f"; look at {min(found)[1]} first" if found else ""))
+    wanted = {image.stem for image in images if (args.out / f"{image.stem}.png").is_file()}
+    found = {name: quality for name, quality in _proposed(args.out / _TABLE) if name in wanted}
+    before, unread = len(found), list[str]()
+    ahead = [image for image in images if image.stem not in found]
+    try:
+        for image in track(ahead, "proposing", console=Console(stderr=True), transient=True):
+            try:
+                mask, quality = rooms.propose(image.read_bytes(), args.model)
+            except Permanent as never:
+                unread.append(f"{image.name}: {never.reason}")
+                continue
+            (args.out / f"{image.stem}.png").write_bytes(mask)
+            found[image.stem] = quality
+    finally:  # whatever ends it: what was proposed is not asked for again
+        _list(args.out / _TABLE, found)
+    first = min(found, key=lambda name: (found[name], name), default="")
+    told = f"{len(found) - before} masks and {_TABLE} are in {args.out}"
+    print(told + (f", beside {before} of before" if before else "") + (f"; look at {first} first" if first else ""))
     for sentence in unread:
         wrong(sentence)
     return 1 if unread else 0
+
+
+def _proposed(table: Path) -> Iterator[tuple[str, float]]:
+    """Yield what an earlier run proposed: names and the quality expected of each."""
+    if not table.is_file():
+        return
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            for row in csv.DictReader(file):
+                yield row["name"], float(row["quality"])
+    except (KeyError, TypeError, ValueError, csv.Error) as other:
+        raise Misconfigured(f"{table} is no table with the columns name and quality: choose another folder") from other
+
+
+def _list(table: Path, found: Mapping[str, float]) -> None:
+    """Write the table in the place of the one before, the least quality first."""
+    fresh = table.with_suffix(".part")
+    with fresh.open("w", newline="", encoding="utf-8") as file:
+        written = csv.writer(file)
+        written.writerow(("name", "quality"))
+        written.writerows((name, f"{quality:.3f}") for quality, name in sorted((quality, name) for name, quality in found.items()))
+    fresh.replace(table)

@@ -123,14 +123,17 @@ def start_cycle(seen: tuple[StartCycle, int], book: Book | None) -> Decision[Boo
     return _begin(command, book, usable)
 
 
-def adapt(command: Adapt, book: Book | None, plan: Plan) -> Decision[Book]:
-    """Somebody hands over confirmed masks: a segmenter learns from them as a cycle of its own."""
+def adapt(seen: tuple[Adapt, Offered | None], book: Book | None, plan: Plan) -> Decision[Book]:
+    """Somebody hands over confirmed masks: a segmenter learns from them as a cycle of its own; seen is also its latest version."""
+    command, latest = seen
     book = book or Book(model=command.subject)
     reason = ""
     if plan.outlines is None:
         reason = "the change-control plan has no section `outlines`: nothing was agreed on what a segmenter must show"
     elif book.model == plan.model:
         reason = f"{book.model} is the classifier, which learns from answers; give the segmenter another name"
+    elif latest is not None and latest.says.get("kind") == "classifier":
+        reason = f"{book.model} is a classifier that was added; give the segmenter another name"
     elif book.running() is not None:
         reason = "a cycle is running"
     if reason:
@@ -213,14 +216,16 @@ def keep_snapshot(ended: JobEnded, entry: SnapshotEntry | None, plan: Plan) -> D
     ))
 
 
-def add_model(seen: tuple[AddModel, Offered], book: Book | None, plan: Plan) -> Decision[Book]:
+def add_model(seen: tuple[AddModel, Offered, Offered | None], book: Book | None, plan: Plan) -> Decision[Book]:
     """A package made elsewhere begins in shadow: it has passed no gate on this site's cases."""
-    command, offered = seen
+    command, offered, held = seen
     book = book or Book(model=command.subject)
     if reason := not_taken(offered, book.model, plan.model):
         return Skip(reason, answer=Moved(version=0, reason=reason))
-    known = next((one for one in book.versions if one.weights == offered.weights), None)
+    known = book.of_weights(offered.weights)
     if known is not None:
+        if reason := unlike(offered, held, known.number):
+            return Skip(reason, answer=Moved(version=0, reason=reason))
         return Skip("these weights are registered already", answer=Moved(version=known.number))
     version = Version(
         number=book.next_number(), stage="candidate", package=command.package, weights=offered.weights,
@@ -240,6 +245,20 @@ def not_taken(offered: Offered, model: str, trained: str) -> str:
     if offered.model != model:
         return f"the package is of {offered.model}, not of {model}"
     return offered.untrainable if model == trained else ""  # cycles would start from it
+
+
+def unlike(offered: Offered, held: Offered | None, number: int) -> str:
+    """Return why a package is not the version that holds its weights, empty where it is; `held` is what that one says of itself."""
+    if held is None:
+        return f"version {number} was registered with these weights meanwhile: add the package again"
+    differing = sorted(name for name in {*offered.says, *held.says} if offered.says.get(name) != held.says.get(name))
+    if not differing:
+        return ""
+    return (
+        f"version {number} holds these weights, and its package says otherwise of {', '.join(differing)}. A version is told by its"
+        " weights and never changed: to register this package too, write what sets it apart into the metadata of model.onnx, and name its"
+        " new weights_sha256"
+    )
 
 
 def _name(command: Command) -> str:
@@ -338,8 +357,14 @@ def routes(plan: Plan, shelf: Shelf, packages: Packages, sign: Sign) -> Routes:
     def counted_when_due(timer: Due) -> tuple[Due, int]:
         return timer, shelf.usable()
 
-    def opened(command: AddModel) -> tuple[AddModel, Offered]:
-        return command, packages.look(command.package)
+    def opened(command: AddModel) -> tuple[AddModel, Offered, Offered | None]:
+        offered, book = packages.look(command.package), shelf.book(command.subject)
+        known = book.of_weights(offered.weights) if book else None
+        return command, offered, packages.look(known.package) if known else None
+
+    def with_latest(command: Adapt) -> tuple[Adapt, Offered | None]:
+        book = shelf.book(command.subject)
+        return command, packages.look(book.versions[-1].package) if book and book.versions else None
 
     reading: Callable[..., Decision[CaseFile]] = partial(take_prediction, plan=plan)
     return (
@@ -355,7 +380,7 @@ def routes(plan: Plan, shelf: Shelf, packages: Packages, sign: Sign) -> Routes:
             observe=counted_when_due,
         ),
         on(StartCycle, start_cycle, keeps=Book, observe=counted, answers=Started),
-        on(Adapt, partial(adapt, plan=plan), keeps=Book, answers=Started),
+        on(Adapt, partial(adapt, plan=plan), keeps=Book, observe=with_latest, answers=Started),
         on(JobEnded, partial(keep_snapshot, plan=plan), keeps=SnapshotEntry, key=of_snapshot),
         on(JobEnded, partial(end_cycle, plan=plan, sign=sign), keeps=Book),
         on(AddModel, partial(add_model, plan=plan), keeps=Book, observe=opened, answers=Moved),

@@ -1,7 +1,10 @@
 """What retraining asks of the world outside."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from radloop.retraining.domain.book import Book
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,6 +16,8 @@ class Offered:
     snapshot: str = ""
     labels: int = 0
     case_ids: tuple[str, ...] = ()
+    says: Mapping[str, object] = field(default_factory=dict)
+    """The fields of its `radloop.yaml`, without its number and where it comes from."""
     untrainable: str = ""
     """Why no cycle could start from it, empty where one could."""
     reason: str = ""
@@ -35,4 +40,8 @@ class Shelf(Protocol):
 
     def holding(self, case_id: str) -> tuple[str, ...]:
         """Name the dataset snapshots that hold a case's label; raise Transient where the store is away."""
+        ...
+
+    def book(self, model: str) -> Book | None:
+        """Return a model's book, None where there is none; raise Transient where the store is away."""
         ...

@@ -50,6 +50,16 @@ def test_the_same_weights_again_are_the_same_version(site: Site) -> None:
     assert site.ask.AddModel(asked()).version == site.ask.AddModel(asked(MODEL, "again")).version == 1
 
 
+def test_the_same_weights_in_another_package_are_not_taken_for_it(site: Site) -> None:
+    """Checking says so too; the version that is there stays as it is."""
+    site.ask.AddModel(asked())
+    for answer in (site.ask.AddModel(asked(MODEL, "again", intended_use="Another")), site.ask.AddModel(
+        asked("", only_check=True, intended_use="Another"),
+    )):
+        assert answer.version == 0
+        assert answer.reason.startswith("version 1 holds these weights, and its package says otherwise of intended_use.")
+
+
 def test_without_a_gate_it_reaches_no_patient(site: Site) -> None:
     """No cycle trains it, so it passes none: production and canary are refused, and so is a cycle of its own."""
     site.ask.AddModel(asked())

@@ -84,6 +84,7 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
         self.blown: admin.BlownFuse | None = None
         self.gate = ""
         self.cycles = 1
+        self.away = 0
         self.accessions = {"ACC1001"}
         self.versions = [retraining.ModelVersion(
             model="chest", version=2, stage="production", since=after(0), labels=100, gate_passed=True, evidence=["AUC not worse"])]
@@ -160,8 +161,11 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
 
     def GetCycle(self, request, context):
         self.shown.append(request.model)
+        if self.away:
+            self.away -= 1
+            context.abort(grpc.StatusCode.UNAVAILABLE, "starting")
         if not self.cycles:
-            return retraining.GetCycleResponse(state="none", labels={"pool": 12})
+            return retraining.GetCycleResponse(state="none", labels={"pool": 12} if request.model == "chest" else {})
         return retraining.GetCycleResponse(cycle_id="c1", state="gated-out" if self.gate else "released", progress=1, version=3)
 
     def AddModel(self, request, context):
@@ -187,6 +191,8 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
         return retraining.RollbackResponse(version=1)
 
     def Propose(self, request, context):
+        if request.image == b"away":
+            context.abort(grpc.StatusCode.UNAVAILABLE, "no segmenter yet")
         if b"broken" in request.image:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "neither a DICOM object nor a PNG or JPEG file")
         return inference.ProposeResponse(mask_png=b"mask of " + request.image, quality=len(request.image) / 10)

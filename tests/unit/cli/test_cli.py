@@ -333,7 +333,7 @@ def test_a_version_that_no_gate_was_held_for_has_not_failed_one(house: House, ca
     """What retraining says of a package it took in reads as no gate held yet; a candidate that missed its margin as not passed."""
     command = AddModel(id="add", subject="chest", site="site-1", at=START, actor=Actor(kind="system", id="test"), package="1" * 64)
     offered = Offered(model="chest", weights="1" * 64, snapshot="2" * 64, labels=20)
-    added = add_model((command, offered), None, load_plan())
+    added = add_model((command, offered, None), None, load_plan())
     assert isinstance(added, Record) and added.state
     evidence = {1: added.state.versions[0].evidence, 2: ("AUC: -0.0400, needed -0.0100: missed",)}
     house.versions = [

@@ -195,7 +195,7 @@ def test_images_with_masks_are_handed_over(house: House, drawn: tuple[Path, Path
     assert house.masks[1][0] == "hearts"
     assert main(["models", "cycle", "--show", "--model", "hearts"]) == 0
     assert house.shown == ["lungs", "hearts"], "each is asked about by its own name"
-    assert names(house.masks[1][1]) == ["images/a.png", "masks/a.png"]
+    assert names(house.masks[1][1]) == ["images/b.dcm", "masks/b.png"], "drawn by the name's hash"
     house.gate = "a cycle is running"
     assert main(words) == 1
     assert "not started: a cycle is running" in capsys.readouterr().err

@@ -13,16 +13,16 @@ from google.protobuf import text_format
 from onnx import TensorProto, helper
 from tests.examples import elsewhere
 from tests.examples.elsewhere import FIELD, LABEL, OUTPUTS, SCORES, VECTOR, files, known, weights
-from tests.examples.segmenting import segmenter, tiny_decoder, tiny_encoder
+from tests.examples.segmenting import SIDE, segmenter, tiny_decoder, tiny_encoder
 from tritonclient.grpc import model_config_pb2
 
 from radloop.kit.errors import Permanent
 from radloop.retraining.adapters.package import assemble_segmenter, described, from_folder, pack, publish, renumbered, unpack
 from radloop.retraining.adapters.repository import offered
 from radloop.retraining.adapters.triton_config import configurations
-from radloop.retraining.handlers import not_taken
+from radloop.retraining.handlers import not_taken, unlike
 from radloop.standards import package as standard
-from radloop.standards.package import Behind, Encoder, Tensors
+from radloop.standards.package import Applicability, Behind, Encoder, Tensors
 
 
 def test_a_package_made_elsewhere_is_taken_as_it_is() -> None:
@@ -232,6 +232,36 @@ def test_the_next_version_has_the_tensors_of_those_that_run(tmp_path: Path) -> N
         publish(renumbered(other, 3), tmp_path)
     assert (tmp_path / "adult-chest/config.pbtxt").read_text() == before
     assert sorted(path.name for path in (tmp_path / "adult-chest").iterdir()) == ["1", "2", "config.gpu.pbtxt", "config.pbtxt"]
+
+
+def test_the_next_version_has_outputs_of_the_same_dimensions(tmp_path: Path) -> None:
+    """A configuration names them: another width under the same names would break the one that serves as well."""
+    publish(renumbered(unpack(pack(files())), 1), tmp_path)
+    wide = unpack(pack(files(weights(outputs={**OUTPUTS, VECTOR: ("n", "width")}))))
+    with pytest.raises(Permanent, match="its tensors are not those of adult-chest 1"):
+        publish(renumbered(wide, 2), tmp_path)
+
+
+def test_a_segmenter_that_does_not_fit_leaves_no_encoder_behind(tmp_path: Path) -> None:
+    """Both are looked at before either is written."""
+    publish(assemble_segmenter(segmenter(1), tiny_decoder(), tiny_encoder()), tmp_path)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    other = onnx.load_from_string(tiny_encoder())
+    other.producer_name = "exported anew"
+    more = onnx.load_from_string(tiny_decoder())
+    more.graph.output.append(helper.make_tensor_value_info("sum", TensorProto.FLOAT, [1, SIDE, SIDE]))
+    for version, decoder, said in ((1, tiny_decoder(0.7), "already there"), (2, more.SerializeToString(), "its tensors are not")):
+        with pytest.raises(Permanent, match=said):
+            publish(assemble_segmenter(segmenter(version), decoder, other.SerializeToString()), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_package_tells_what_it_says_but_not_its_number_and_making() -> None:
+    """The same model exported again is the same version; another threshold on the same weights is not."""
+    first, again = offered(pack(files())), offered(pack(files(version=1, trained_at="2026-01-01T00:00:00Z", origin="cycle-1")))
+    assert unlike(again, first, 1) == ""
+    other = offered(pack(files(ood=known(value=2.0), applicability=Applicability(("DX",)))))
+    assert "otherwise of applicability, ood." in unlike(other, first, 1)
 
 
 def test_under_another_name_it_is_not_taken() -> None:

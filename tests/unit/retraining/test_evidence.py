@@ -1,5 +1,7 @@
 """Snapshots, divisions, plans and change records: what must be provable later."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,18 @@ def test_a_misspelt_margin_is_refused() -> None:
     """A key nobody knows must not pass as a margin that nobody set."""
     with pytest.raises(Misconfigured, match="gate"):
         plan_from({"gate": {"positives_at_leest": 400}, "training": {}, "calibration": {}, "release": {}}, "")
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("dice_at_least", 85.0), ("dice_at_least", float("nan")), ("dice_not_worse_by", -0.1), ("adapt_on_at_most", 0), ("steps", 0),
+    ("gate_patients_at_least", 0), ("clicks", 0), ("seed", -1),
+])
+def test_a_number_out_of_range_is_refused(key: str, value: float) -> None:
+    """85 for .85 would let nothing pass, and no patients at all would hold no gate."""
+    data = asdict(load_plan())
+    assert plan_from(data, "").outlines == load_plan().outlines
+    with pytest.raises(Misconfigured, match=rf"outlines\.{key}"):
+        plan_from({**data, "outlines": {**data["outlines"], key: value}}, "")
 
 
 def _record(**changed: object) -> ChangeRecord:

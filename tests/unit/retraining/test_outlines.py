@@ -17,13 +17,14 @@ from radloop.retraining.adapters.plan import load_plan
 from radloop.retraining.domain.outlines import divide, hold_gate, sentences
 from radloop.standards.masks import dice
 from radloop.standards.prompts import Box, Point
+from tests.dicom_making import file_of, radiograph
 from tests.examples.segmenting import SIDE, tiny_decoder, tiny_encoder
 
 PLAN = load_plan()
 
 
 def test_no_patient_teaches_and_judges() -> None:
-    """Half of the patients teach at most, and no more images than agreed; the same seed draws the same ones."""
+    """No more images than agreed teach; the same seed draws the same ones."""
     patients = [f"p{at % 40}" for at in range(100)]
     teach, judge = divide(patients, 30, seed=1)
     assert len(teach) == 30
@@ -32,6 +33,16 @@ def test_no_patient_teaches_and_judges() -> None:
     assert teach != divide(patients, 30, seed=2)[0]
     with pytest.raises(Permanent, match="patient"):
         divide(["", "p"], 30, seed=1)
+
+
+def test_a_patient_stays_on_one_side_however_the_set_grows() -> None:
+    """Who judges a version has taught none before it; some half teach, and whoever comes leaves the others where they are."""
+    people = [f"p{at}" for at in range(2000)]
+    sides = [{few[at] for at in side} for few in (people[:300], people[::-1]) for side in divide(few, 2000, seed=1)]
+    assert sides[0] <= sides[2]
+    assert sides[1] <= sides[3]
+    assert 900 < len(sides[2]) < 1100
+    assert {people[at] for at in divide(people[:300], 40, seed=1)[0]} <= sides[0]
 
 
 def test_the_gate_asks_for_the_lower_bound_and_not_to_be_worse() -> None:
@@ -55,8 +66,8 @@ def test_patients_never_cross_whatever_is_drawn(most: int) -> None:
     for seed in range(20):
         teach, judge = divide(patients, most, seed)
         assert not {patients[at] for at in teach} & {patients[at] for at in judge}
-        assert len(teach) == min(most, 45)
-        assert len(judge) == 45
+        assert len(teach) == min(most, 90 - len(judge))
+        assert 20 < len(judge) < 70
 
 
 def test_the_gate_goes_by_the_lower_bound_and_an_equal_version_is_not_worse() -> None:
@@ -149,6 +160,22 @@ def test_confirmed_masks_are_resized_and_taken_apart() -> None:
     assert one.structures[1].sum() == 80 * 50
 
 
+def test_without_a_list_dicom_says_whose_an_image_is() -> None:
+    """Two objects of one patient are one patient's; an image that cannot say counts as one, and is known to; a list goes before."""
+    object_, mask, other = file_of(radiograph()), png(two_squares()), png(np.full((9, 9), 51, np.uint8))
+    given = {
+        "images__a_dot_dcm": object_, "masks__a_dot_png": mask, "images__b_dot_dcm": object_, "masks__b_dot_png": mask,
+        "images__c_dot_png": other, "masks__c_dot_png": mask,
+        "images__d_dot_dcm": file_of(radiograph(PatientID=None)), "masks__d_dot_png": mask,
+    }
+    told = [(one.patient, one.alone) for one in pairs(archive(**given))]
+    assert told == [("EX-0001", False), ("EX-0001", False), ("c", True), ("d", True)]
+    table = b"\xef\xbb\xbfname,patient\r\na, p1\r\na,p1\r\nb,p2\r\nc,p3\r\nd,p4\r\n"
+    assert [(one.patient, one.alone) for one in pairs(archive(**given, patients_dot_csv=table))] == [
+        (f"p{at}", False) for at in (1, 2, 3, 4)
+    ]
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [
@@ -157,6 +184,13 @@ def test_confirmed_masks_are_resized_and_taken_apart() -> None:
         (archive(notes_dot_txt=b""), "no images"), (archive(images__a_dot_png=b"x"), "1 have none"),
         (archive(images__a_dot_png=b"x", masks__a_dot_png=b"y"), "the mask of image 1: neither"),
         (archive(images__a_dot_png=b"x", masks__a_dot_png=png(two_squares())), "image 1: neither"),
+        (
+            archive(images__a_dot_dcm=file_of(radiograph())[:400], masks__a_dot_png=png(two_squares())),
+            r"image 1: \(",
+        ),
+        (archive(images__a_dot_png=b"x", masks__a_dot_png=b"y", patients_dot_csv=b"name,patient\na,p\na,q\n"), "a name twice"),
+        (archive(images__a_dot_png=b"x", masks__a_dot_png=b"y", patients_dot_csv=b"name,patient\na\n"), "without its patient"),
+        (archive(images__a_dot_png=b"x", masks__a_dot_png=b"y", patients_dot_csv=b"name,patient\na," + b"p" * 200_000), "no table"),
     ],
 )
 def test_what_is_wrong_with_them_is_named(given: bytes, why: str) -> None:

@@ -39,7 +39,7 @@ def kept(decision: Decision[Book]) -> Book:
 
 def shadowed() -> Book:
     """Return a book whose first version came from outside and is in shadow."""
-    book = kept(add_model((AddModel(**asked("add"), package="1" * 64), OFFERED), None, PLAN))
+    book = kept(add_model((AddModel(**asked("add"), package="1" * 64), OFFERED, None), None, PLAN))
     return kept(published(answered(1), book, PLAN, SIGN))
 
 
@@ -212,7 +212,7 @@ def test_without_a_model_there_is_nothing_to_start_from() -> None:
 
 def test_an_added_model_is_in_shadow_once_its_package_is_published() -> None:
     """Nothing is said before the model repository has it, and it is not called proven."""
-    added = add_model((AddModel(**asked("add"), package="1" * 64), OFFERED), None, PLAN)
+    added = add_model((AddModel(**asked("add"), package="1" * 64), OFFERED, None), None, PLAN)
     assert isinstance(added, Record)
     assert not added.emit
     assert len(added.deliver) == 1
@@ -225,14 +225,28 @@ def test_an_added_model_is_in_shadow_once_its_package_is_published() -> None:
 
 def test_the_same_weights_are_registered_once() -> None:
     """Another command with the same package gets the version that is there."""
-    again = add_model((AddModel(**asked("add-2"), package="1" * 64), OFFERED), shadowed(), PLAN)
+    again = add_model((AddModel(**asked("add-2"), package="1" * 64), OFFERED, OFFERED), shadowed(), PLAN)
     assert isinstance(again, Skip)
     assert again.answer == Moved(version=1)
 
 
+def test_the_same_weights_in_another_package_are_refused() -> None:
+    """What was changed would be lost without a word: the answer names the version, what differs and what to do."""
+    command = AddModel(**asked("add-2"), package="9" * 64)
+    changed, held = replace(OFFERED, says={"ood": 4.0, "members": 1}), replace(OFFERED, says={"ood": 3.0, "members": 1})
+    decision = add_model((command, changed, held), shadowed(), PLAN)
+    assert isinstance(decision, Skip)
+    assert decision.reason.startswith("version 1 holds these weights, and its package says otherwise of ood. ")
+    assert "metadata" in decision.reason
+    assert decision.answer == Moved(version=0, reason=decision.reason)
+    meanwhile = add_model((command, changed, None), shadowed(), PLAN)
+    assert isinstance(meanwhile, Skip)
+    assert "add the package again" in meanwhile.reason
+
+
 def test_a_package_that_is_not_in_order_is_refused_with_its_reason() -> None:
     """Whoever offers it can repair it."""
-    decision = add_model((AddModel(**asked("add"), package="1" * 64), Offered(reason="model.onnx is missing")), None, PLAN)
+    decision = add_model((AddModel(**asked("add"), package="1" * 64), Offered(reason="model.onnx is missing"), None), None, PLAN)
     assert isinstance(decision, Skip)
     assert decision.answer == Moved(version=0, reason="model.onnx is missing")
 

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,19 +11,18 @@ import numpy as np
 from radloop.kit.blobs import Blobs
 from radloop.kit.errors import Permanent
 from radloop.kit.jobs import Job, Progress
-from radloop.retraining.adapters import medsam
+from radloop.retraining.adapters import judging, medsam
 from radloop.retraining.adapters.adapting import Confirmed, Recipe, adapt
 from radloop.retraining.adapters.clicks import next_click
 from radloop.retraining.adapters.confirmed import Pair, pairs
-from radloop.retraining.adapters.judging import outliner, play
-from radloop.retraining.adapters.package import assemble_segmenter, described, pack, unpack
+from radloop.retraining.adapters.package import Files, assemble_segmenter, described, pack, unpack
 from radloop.retraining.domain.arrays import Floats, Halves
 from radloop.retraining.domain.commands import Learnt
 from radloop.retraining.domain.outlines import SIDE, divide, hold_gate, sentences
 from radloop.retraining.domain.plan import OutlinePlan, Plan
 from radloop.standards.codes import BODY_PARTS
 from radloop.standards.masks import dice
-from radloop.standards.package import WEIGHTS_FILE, Applicability, Behind, Preparation, Segmenter
+from radloop.standards.package import ENCODER_FILE, WEIGHTS_FILE, Applicability, Behind, Preparation, Segmenter
 
 _INTENDED_USE = (
     "Outlines on radiographs what a reader points at, for the reader to accept or to correct; never without a reader."
@@ -53,15 +52,29 @@ def encoded(net: object, given: list[Pair], tell: Callable[[float], object]) -> 
     return np.concatenate(parts)
 
 
-def judged(decoder: bytes, embeddings: Halves, given: list[Pair], clicks: int) -> Floats:
+def judged(decoder: bytes, embeddings: Iterable[Halves], given: list[Pair], clicks: int) -> Floats:
     """Return the Dice coefficient of every structure after so many simulated clicks, image after image."""
-    outline, found = outliner(decoder), []
+    outline, found = judging.outliner(decoder), []
     for embedding, one in zip(embeddings, given, strict=True):
         for wanted in one.structures:
             first = next_click(wanted, np.zeros_like(wanted))
             assert first is not None  # a structure is not empty
-            found.append(dice(play(outline, embedding, wanted, first, clicks)[-1].mask, wanted))
+            found.append(dice(judging.play(outline, embedding, wanted, first, clicks)[-1].mask, wanted))
     return np.array(found)
+
+
+def judged_before(package: Files, encoder: bytes, embeddings: Iterable[Halves], given: list[Pair], clicks: int) -> Floats:
+    """Return what `judged` would of a predecessor's package: each decoder is judged on what the encoder it stands behind makes.
+
+    The embeddings are those of `encoder`; where the predecessor has another one, its own encodes the images.
+    """
+    says = described(package)
+    if not isinstance(says, Segmenter) or says.preparation != _PREPARED:
+        raise Permanent("the version that serves is shown images that are prepared otherwise: the two cannot be compared")
+    if package[ENCODER_FILE] != encoder:
+        encode = judging.encoder(package[ENCODER_FILE])
+        embeddings = (encode(one.grey) for one in given)
+    return judged(package[WEIGHTS_FILE], embeddings, given, clicks)
 
 
 def adaptation(blobs: Blobs, plan: Plan) -> Job:
@@ -89,8 +102,8 @@ def adaptation(blobs: Blobs, plan: Plan) -> Job:
         judges, held = chosen[len(teach) :], embeddings[len(teach) :]
         # What is judged is what will be served.
         after = judged(graphs[0], held, judges, plan.outlines.clicks)
-        predecessor = unpack(blobs.get(spec["predecessor"]))[WEIGHTS_FILE] if spec["predecessor"] else None
-        before = judged(predecessor, held, judges, plan.outlines.clicks) if predecessor else None
+        predecessor = unpack(blobs.get(spec["predecessor"])) if spec["predecessor"] else None
+        before = judged_before(predecessor, graphs[1], held, judges, plan.outlines.clicks) if predecessor else None
         result = hold_gate(
             after, before, [one.patient for one in judges for _ in one.structures], plan.outlines, plan.gate,
         )
@@ -100,11 +113,18 @@ def adaptation(blobs: Blobs, plan: Plan) -> Job:
         return json.dumps(asdict(Learnt(
             package=blobs.put(pack(package)).sha256, weights=described(package).weights_sha256, snapshot=spec["masks"],
             snapshot_size=len(blobs.get(spec["masks"])), version=spec["version"], case_ids=(), gate_passed=result.passed,
-            evidence=(f"adapted on {len(teach)} images of {len({given[at].patient for at in teach})} patients", *sentences(result)),
+            evidence=(*_evidence(given, teach), *sentences(result)),
             model=spec["model"],
         )))
 
     return run
+
+
+def _evidence(given: list[Pair], teach: list[int]) -> Iterator[str]:
+    """Yield what was adapted on, and first that patients may have crossed where nobody said whose the images are."""
+    if alone := sum(one.alone for one in given):
+        yield f"no list of patients was given: {alone} of {len(given)} images count as a patient each, and one patient may teach and judge"
+    yield f"adapted on {len(teach)} images of {len({given[at].patient for at in teach})} patients"
 
 
 def _adapted(

@@ -18,9 +18,9 @@ from torch.nn import functional
 
 from radloop.retraining.adapters.clicks import box_around, next_click, next_scribble
 from radloop.retraining.adapters.medsam import Decoder
-from radloop.retraining.domain.arrays import Halves, Truths
+from radloop.retraining.domain.arrays import Halves, Singles, Truths
 from radloop.retraining.domain.outlines import SIDE
-from radloop.standards.prompts import Box, Prompt, tokens
+from radloop.standards.prompts import PAD, Box, Prompt, tokens
 
 WHOLE = Box(0.0, 0.0, float(SIDE), float(SIDE))
 """Nothing drawn yet: all there is on the image is wanted, every structure at once."""
@@ -34,7 +34,7 @@ _CORRECTIONS = (0.4, 0.2, 0.15, 0.15, 0.1)
 class Recipe:
     """How long and how fast; `steps` of two images each."""
 
-    steps: int = 700
+    steps: int
     rate: float = 2e-4
     seed: int = 1
     warm_up: int = 50
@@ -119,12 +119,25 @@ def _correct(drawn: Sequence[list[Prompt]], wanted: Truths, said: Truths, *, scr
             prompts.append(more)
 
 
+def told(drawn: Sequence[Sequence[Prompt]]) -> tuple[Singles, Singles]:
+    """Return the tokens of what was drawn on each image of a batch: places [N, T, 2] and labels [N, T].
+
+    A scribble through an error of one pixel is one token, others are a handful: the shorter ones are padded.
+    """
+    each = [tokens(one, SIDE, SIDE, SIDE) for one in drawn]
+    most = max(len(labels) for _, labels in each)
+    places = np.zeros((len(each), most, 2), np.float32)
+    labels = np.full((len(each), most), PAD, np.float32)
+    for at, (where, what) in enumerate(each):
+        places[at, : len(what)], labels[at, : len(what)] = where, what
+    return places, labels
+
+
 def _answer(
     decoder: Decoder, embedding: torch.Tensor, drawn: Sequence[Sequence[Prompt]], before: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return logits and quality for what was drawn on each image of a batch: all with the same number of tokens."""
-    told = [tokens(one, SIDE, SIDE, SIDE) for one in drawn]
-    places, labels = (torch.from_numpy(np.stack([pair[at] for pair in told])) for at in (0, 1))
+    """Return logits and quality for what was drawn on each image of a batch."""
+    places, labels = (torch.from_numpy(part) for part in told(drawn))
     has = torch.full((len(drawn),), float(before is not None))
     mask = before if before is not None else torch.zeros(len(drawn), SIDE, SIDE)
     answered: tuple[torch.Tensor, torch.Tensor] = decoder(embedding, places, labels, mask, has)

@@ -1,7 +1,8 @@
 """Confirmed masks as they are handed over: a tar of images, their masks by the same names, and whose they are.
 
-    images/<name>.{png,jpg,dcm}     masks/<name>.png     patients.csv (name,patient; without it each image is a patient of its own)
+    images/<name>.{png,jpg,dcm}     masks/<name>.png     patients.csv (name,patient)
 
+Without patients.csv a DICOM object's PatientID says whose it is, and any other image counts as a patient of its own.
 In a mask 255 is inside and all else outside. Structures are the connected parts of a mask, each to be outlined on its own.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 from radloop.kit.errors import Permanent
 from radloop.retraining.domain.arrays import Singles, Truths
 from radloop.retraining.domain.outlines import SIDE
-from radloop.standards.dicom.elements import open_file
+from radloop.standards.dicom.elements import open_file, text
 from radloop.standards.dicom.pixels import frame_grey, resize
 from radloop.standards.masks import Mask
 from radloop.standards.pictures import grey_of
@@ -35,6 +36,8 @@ class Pair:
     patient: str
     grey: Singles
     structures: Truths
+    alone: bool = False
+    """Nobody said whose it is, so it counts as a patient of its own."""
 
 
 def count(archive: bytes) -> int:
@@ -53,10 +56,12 @@ def pairs(archive: bytes) -> Iterator[Pair]:
     for number, name in enumerate(sorted(images), start=1):
         structures = _structures(_mask(f"image {number}", masks[name]))
         if len(structures):
-            yield Pair(name, patients[name], grey(f"image {number}", images[name]), structures)
+            seen = grey(f"image {number}", images[name])
+            patient = patients[name] if patients is not None else _patient_of(images[name])
+            yield Pair(name, patient or name, seen, structures, alone=patients is None and not patient)
 
 
-def _paired(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, str]]:
+def _paired(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, str] | None]:
     images, masks, patients = _files(archive)
     if not images:
         raise Permanent("the archive holds no images/<name>.png, .jpg or .dcm")
@@ -65,7 +70,18 @@ def _paired(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[st
     if patients is not None and (unlisted := set(images) - set(patients)):
         # Each would be a patient of its own, and one patient could teach and judge.
         raise Permanent(f"patients.csv lists {len(unlisted)} of the images not: its names are without their endings")
-    return images, masks, patients if patients is not None else {name: name for name in images}
+    if patients is not None and not all(patients[name] for name in images):
+        raise Permanent("patients.csv names an image without its patient")
+    return images, masks, patients
+
+
+def _patient_of(data: bytes) -> str:
+    """Return the PatientID that an image names, empty where it names none."""
+    return text(open_file(data, pixels=False), "PatientID") if _is_dicom(data) else ""
+
+
+def _is_dicom(data: bytes) -> bool:
+    return data[128:132] == b"DICM"
 
 
 def _files(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, str] | None]:
@@ -80,8 +96,7 @@ def _files(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[str
                     raise Permanent(f"the archive holds something that is no file, or one of more than {_MOST_BYTES >> 20} MB")
                 path = PurePosixPath(entry.name)
                 if path.name == "patients.csv":
-                    rows = csv.DictReader(io.StringIO(held.read().decode("utf-8", errors="replace")))
-                    patients = {row.get("name", ""): row.get("patient", "") for row in rows}
+                    patients = _listed(held.read())
                 elif path.parent.name in {"images", "masks"}:
                     into = images if path.parent.name == "images" else masks
                     if path.stem in into:
@@ -92,12 +107,23 @@ def _files(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[str
     return images, masks, patients
 
 
+def _listed(data: bytes) -> dict[str, str]:
+    """Return whose each name is, as spreadsheets write such a list: with a mark at its head, or without."""
+    found: dict[str, str] = {}
+    try:
+        for row in csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline="")):
+            name, patient = ((row.get(column) or "").strip() for column in ("name", "patient"))
+            if found.setdefault(name, patient) != patient:
+                raise Permanent("patients.csv lists a name twice, with different patients")
+    except csv.Error as broken:
+        raise Permanent("patients.csv is no table of values with commas between") from broken
+    return found
+
+
 def grey(name: str, data: bytes) -> Singles:
     """Return an image as the segmenter sees it: grey 0 to 1, resized whole to [256, 256]; raise Permanent where it is none."""
-    if data[128:132] == b"DICM":
-        return resize(frame_grey(open_file(data)), SIDE, SIDE)
     try:
-        return resize(grey_of(data), SIDE, SIDE)
+        return resize(frame_grey(open_file(data)) if _is_dicom(data) else grey_of(data), SIDE, SIDE)
     except Permanent as broken:
         raise Permanent(f"{name}: {broken.reason}") from broken
 

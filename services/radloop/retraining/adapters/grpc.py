@@ -20,7 +20,7 @@ from radloop.retraining.adapters.repository import offered
 from radloop.retraining.domain.book import RELEASING, TRAINING, Book, Version
 from radloop.retraining.domain.commands import Adapt, AddModel, Moved, Promote, Rollback, StartCycle, Started
 from radloop.retraining.domain.drift import Drift, Pair
-from radloop.retraining.handlers import not_taken
+from radloop.retraining.handlers import not_taken, unlike
 from radloop.standards.package import FILE, NAME
 from radloop.v1 import common_pb2
 from radloop.v1 import retraining_service_pb2 as pb
@@ -51,7 +51,7 @@ class RetrainingService(rpc.RetrainingServiceServicer):
         """Say how a cycle stands."""
         book = self._shelf.book(request.model or self._model) or Book(model=request.model)
         cycles = [one for one in book.cycles if request.cycle_id in {"", one.cycle_id}]
-        labels = self._shelf.counted()
+        labels = self._shelf.counted() if request.model in {"", self._model} else {}
         if not cycles:
             return pb.GetCycleResponse(cycle_id=request.cycle_id, state="none", progress=0.0, version=0, labels=labels)
         cycle = cycles[-1]
@@ -102,8 +102,7 @@ class RetrainingService(rpc.RetrainingServiceServicer):
     def AddModel(self, request: pb.AddModelRequest, context: grpc.ServicerContext) -> pb.AddModelResponse:  # noqa: ARG002, N802 - gRPC's shape
         """Register a package made elsewhere, in shadow."""
         if request.only_check:
-            found = offered(request.package_tar)
-            return pb.AddModelResponse(version=0, reason=not_taken(found, request.model or found.model, self._model))
+            return pb.AddModelResponse(version=0, reason=self._refused(request))
         # Bytes are kept before anything names them.
         package = self._blobs.put(request.package_tar)
         moved = _moved(self._runner.submit(AddModel(
@@ -127,6 +126,16 @@ class RetrainingService(rpc.RetrainingServiceServicer):
             actor=_actor(request.actor),
         )))
         return pb.RollbackResponse(version=moved.version, reason=moved.reason)
+
+    def _refused(self, request: pb.AddModelRequest) -> str:
+        """Return why a package would not be registered, empty where it would."""
+        found = offered(request.package_tar)
+        model = request.model or found.model
+        if reason := not_taken(found, model, self._model):
+            return reason
+        book = self._shelf.book(model)
+        known = book.of_weights(found.weights) if book else None
+        return unlike(found, offered(self._blobs.get(known.package)), known.number) if known else ""
 
     def _known(self, model: str) -> str:
         if model not in {"", self._model}:

@@ -40,6 +40,17 @@ def outliner(decoder: bytes) -> Outliner:
     return outline
 
 
+def encoder(graph: bytes) -> Callable[[Singles], Halves]:
+    """Return what an image encoder's ONNX file makes of an image, grey 0 to 1 [256, 256]: its embedding [256, 64, 64]."""
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+
+    def encode(grey: Singles) -> Halves:
+        found: Halves = session.run(("IMAGE_EMBEDDING",), {"IMAGE": np.repeat(grey[None, None], 3, axis=1)})[0][0]
+        return found
+
+    return encode
+
+
 def play(outline: Outliner, embedding: Halves, wanted: Mask, first: Prompt, prompts: int) -> list[Answered]:
     """Return the answers to a reader who draws `first`, then clicks on the largest error until there are `prompts`.
 

@@ -292,56 +292,66 @@ def publish(package: Files, repository: Path) -> Path:
 
     It is written under a dot-name, compiled (or the first load would change the folder and reload every version) and
     renamed. Publishing the same version again changes nothing; another version of the same number is refused.
+    A segmenter's encoder goes first, and nothing is written before both are known to fit.
     """
     says = described(package)
+    parts = [({name: data for name, data in package.items() if name != standard.ENCODER_FILE}, says.model, says.version)]
     if isinstance(says, standard.Segmenter):
         encoder = package[standard.ENCODER_FILE]
         behind = standard.Encoder(says.encoder.model, says.encoder.version, says.preparation, _hash(encoder))
         files = {
             standard.WEIGHTS_FILE: encoder, standard.FILE: standard.render(behind).encode(), **_code(behind.model, encoder),
         }
-        _publish(files, behind.model, behind.version, repository)
-    held = {name: data for name, data in package.items() if name != standard.ENCODER_FILE}
-    return _publish(held, says.model, says.version, repository)
-
-
-def _publish(package: Files, model: str, version: int, repository: Path) -> Path:
-    home = repository / model
-    target = home / str(version)
+        parts.insert(0, (files, behind.model, behind.version))
     try:
-        if target.exists():
-            if standard.sha256_of(target / standard.WEIGHTS_FILE) != _hash(package[standard.WEIGHTS_FILE]):
-                msg = f"version {version} of {model} is already there with other weights"
-                raise Permanent(msg)
-            return target
-        home.mkdir(parents=True, exist_ok=True)
-        _same_tensors(package[standard.WEIGHTS_FILE], home, model)
-        # What a killed publisher of this version left; one version has one publisher at a time.
-        for left in repository.glob(f".{model}-{version}-*"):
-            shutil.rmtree(left)
-        staged = Path(tempfile.mkdtemp(prefix=f".{model}-{version}-", dir=repository))
-        staged.chmod(0o755)
-        for name in set(package) - set(_OF_THE_MODEL):
-            _write(staged / name, package[name])
-        py_compile.compile(
-            str(staged / CODE_FILE), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
-        for name in _OF_THE_MODEL:
-            if name in package and (not (home / name).exists() or (home / name).read_bytes() != package[name]):
-                _write(home / f".{name}", package[name])
-                (home / f".{name}").replace(home / name)
-        staged.rename(target)
+        for held, model, version in parts:
+            _fits_beside(held[standard.WEIGHTS_FILE], repository / model, version)
+        *_, target = [_publish(*part, repository) for part in parts]
     except OSError as away:
         msg = f"the model repository cannot be written: {away.strerror}"
         raise Transient(msg) from away
     return target
 
 
-def _same_tensors(weights: bytes, home: Path, model: str) -> None:
-    """Raise Permanent where a version has other tensors than those there: one configuration is for all, and those that run need it."""
-    there = max((int(one.name) for one in home.iterdir() if one.name.isdigit() and (one / standard.WEIGHTS_FILE).is_file()), default=0)
-    if not there:
+def _fits_beside(weights: bytes, home: Path, version: int) -> None:
+    """Raise Permanent where a version is there with other weights, or those there have other tensors.
+
+    One configuration, with the outputs' dimensions, is for all versions of a model, and those that run need it.
+    """
+    if (same := home / str(version)).exists():
+        if standard.sha256_of(same / standard.WEIGHTS_FILE) != _hash(weights):
+            raise Permanent(f"version {version} of {home.name} is already there with other weights")
         return
-    new, old = parsed(weights), parsed((home / str(there) / standard.WEIGHTS_FILE).read_bytes())
-    if inputs_of(new) != inputs_of(old) or set(outputs_of(new)) != set(outputs_of(old)) or types_of(new) != types_of(old):
-        raise Permanent(f"its tensors are not those of {model} {there}, and versions of one model share them: give it a name of its own")
+    names = [one.name for one in home.iterdir() if (one / standard.WEIGHTS_FILE).is_file()] if home.exists() else []
+    newest = max((int(name) for name in names if name.isdigit()), default=0)
+    if not newest:
+        return
+    new, old = parsed(weights), parsed((home / str(newest) / standard.WEIGHTS_FILE).read_bytes())
+    if any(part(new) != part(old) for part in (inputs_of, outputs_of, types_of)):
+        raise Permanent(
+            f"its tensors are not those of {home.name} {newest}, and versions of one model share them: give it a name of its own",
+        )
+
+
+def _publish(package: Files, model: str, version: int, repository: Path) -> Path:
+    home = repository / model
+    target = home / str(version)
+    if target.exists():
+        return target
+    home.mkdir(parents=True, exist_ok=True)
+    # What a killed publisher of this version left; one version has one publisher at a time.
+    for left in repository.glob(f".{model}-{version}-*"):
+        shutil.rmtree(left)
+    staged = Path(tempfile.mkdtemp(prefix=f".{model}-{version}-", dir=repository))
+    staged.chmod(0o755)
+    for name in set(package) - set(_OF_THE_MODEL):
+        _write(staged / name, package[name])
+    py_compile.compile(
+        str(staged / CODE_FILE), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+    for name in _OF_THE_MODEL:
+        if name in package and (not (home / name).exists() or (home / name).read_bytes() != package[name]):
+            _write(home / f".{name}", package[name])
+            (home / f".{name}").replace(home / name)
+    staged.rename(target)
+    return target

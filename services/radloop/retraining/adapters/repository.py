@@ -1,6 +1,7 @@
 """The model packages that were handed over, and the Triton repository they are published into."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from radloop.kit.blobs import Blobs
@@ -10,6 +11,10 @@ from radloop.kit.flow import Deliver
 from radloop.retraining.adapters.package import SNAPSHOT_FILE, Files, comparable, described, publish, renumbered, unpack
 from radloop.retraining.domain.snapshot import from_bytes
 from radloop.retraining.ports import Offered
+
+
+_OF_ITS_OWN = ("version", "trained_at", "origin")
+"""What two packages of the same version may say differently: its number, and when and by what it was made."""
 
 
 class StoredPackages:
@@ -34,7 +39,7 @@ def offered(data: bytes) -> Offered:
     return Offered(
         model=says.model, weights=says.weights_sha256, snapshot=says.snapshot_sha256,
         labels=snapshot.labels if snapshot else 0, case_ids=tuple(row.case_id for row in snapshot.rows) if snapshot else (),
-        untrainable=_untrainable(files),
+        says={name: value for name, value in asdict(says).items() if name not in _OF_ITS_OWN}, untrainable=_untrainable(files),
     )
 
 

@@ -68,6 +68,10 @@ class Book:
         """Return a version by its number."""
         return next((one for one in self.versions if one.number == number), None)
 
+    def of_weights(self, weights: str) -> Version | None:
+        """Return the version that holds these weights."""
+        return next((one for one in self.versions if one.weights == weights), None)
+
     def serving(self) -> Version | None:
         """Return the version in production."""
         return next((one for one in self.versions if one.stage == "production"), None)

@@ -1,6 +1,7 @@
 """Confirmed masks: who teaches a segmenter and who judges it, and the gate that its outlines must pass. Pure."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 import numpy as np
 
@@ -16,16 +17,18 @@ SIDE, CELLS, WIDTH = 256, 64, 256
 def divide(patients: Sequence[str], most: int, seed: int) -> tuple[list[int], list[int]]:
     """Return the places of the images that teach (at most `most`) and of those that judge: no patient is on both sides.
 
-    Half of the patients, drawn at random, teach at most; what they have beyond `most` images is left out.
+    A hash of seed and patient is drawn for each: about half teach, and what they have beyond `most` images, in the order of
+    the hash, is left out. So a patient stays on one side however the set grows, and who judges a version taught none before it.
     """
     if any(not patient for patient in patients):
         raise Permanent("an image without patient: patients could cross")
-    people = sorted(set(patients))
-    order = np.random.default_rng(seed).permutation(len(people))
-    teachers = {people[at] for at in order[: len(people) // 2]}
-    ranks = {people[at]: place for place, at in enumerate(order)}
-    teach = sorted((at for at, one in enumerate(patients) if one in teachers), key=lambda at: (ranks[patients[at]], at))
-    return teach[:most], [at for at, one in enumerate(patients) if one not in teachers]
+    drawn = {one: sha256(f"{seed}:{one}".encode()).digest() for one in set(patients)}
+    teach = sorted((at for at, one in enumerate(patients) if _teaches(drawn[one])), key=lambda at: (drawn[patients[at]], at))
+    return teach[:most], [at for at, one in enumerate(patients) if not _teaches(drawn[one])]
+
+
+def _teaches(drawn: bytes) -> bool:
+    return drawn[0] % 2 == 0
 
 
 def hold_gate(

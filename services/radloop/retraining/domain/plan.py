@@ -114,8 +114,23 @@ def plan_from(data: Mapping[str, object], sha256: str) -> Plan:
     if not all(0 < share < 1 for share in shares) or not 0 < release.canary_share < 1:
         msg = "change-control plan: coverage, sensitivity, quantile, confidence and share lie between 0 and 1"
         raise Misconfigured(msg)
+    outlines = _section(OutlinePlan, "outlines", data) if "outlines" in data else None
+    if outlines is not None:
+        _in_range(outlines)
     return Plan(
         model=str(data.get("model", "")), version=str(data.get("version", "")), sha256=sha256,
         gate=gate, training=_section(TrainingPlan, "training", data), calibration=calibration, release=release,
-        outlines=_section(OutlinePlan, "outlines", data) if "outlines" in data else None,
+        outlines=outlines,
     )
+
+
+def _in_range(outlines: OutlinePlan) -> None:
+    """Raise Misconfigured where a count counts nothing or a Dice coefficient is none: a gate with them would hold nobody back."""
+    for name in ("adapt_on_at_most", "steps", "gate_patients_at_least", "clicks"):
+        if getattr(outlines, name) < 1:
+            raise Misconfigured(f"change-control plan, outlines.{name}: at least 1")
+    if outlines.seed < 0:
+        raise Misconfigured("change-control plan, outlines.seed: not below 0")
+    for name in ("dice_at_least", "dice_not_worse_by"):
+        if not 0 <= getattr(outlines, name) <= 1:
+            raise Misconfigured(f"change-control plan, outlines.{name}: from 0 to 1")

@@ -1,0 +1,117 @@
+"""`radloop models adapt|propose` where something ends them midway, and which images are handed over."""
+
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.house import House, opened
+
+from radloop.cli import cycles
+from radloop.cli.grpc import Rooms
+from radloop.cli.main import main
+
+
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
+    """Open the house and tell the command where it is."""
+    monkeypatch.setenv("RADLOOP_HOME", str(tmp_path))
+    with opened(tmp_path) as inside:
+        yield inside
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Return a folder of ten images, and beside it masks of all."""
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        for at in range(10):
+            (tmp_path / folder / f"i{at}.png").write_bytes(b"image" + bytes(at))
+    return tmp_path / "images"
+
+
+def test_proposals_outlast_what_ends_the_command(
+    house: House, images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The table lists what there is, whether the room went away or somebody pressed Ctrl-C; the next run does the rest only."""
+    out = images.parent / "out"
+    words = ["models", "propose", "--images", str(images), "--out", str(out)]
+    (images / "i2.png").write_bytes(b"away")
+    assert main(words) == 75
+    assert (out / "proposals.csv").read_text().split() == ["name,quality", "i0,0.500", "i1,0.600"]
+    (images / "i2.png").write_bytes(b"i")
+    (out / "i1.png").write_bytes(b"corrected")
+    ask = Rooms.propose
+    monkeypatch.setattr(Rooms, "propose", lambda rooms, image, model: ask(rooms, image, model) if image == b"i" else _pressed())
+    assert main(words) == 130
+    assert (out / "proposals.csv").read_text().split() == ["name,quality", "i2,0.100", "i0,0.500", "i1,0.600"]
+    monkeypatch.undo()
+    monkeypatch.setenv("RADLOOP_HOME", str(images.parent))
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "7 masks and proposals.csv are in" in (told := capsys.readouterr().out)
+    assert "beside 3 of before; look at i2 first" in told
+    assert (out / "i1.png").read_bytes() == b"corrected"
+    assert main(words) == 0
+    assert "0 masks and proposals.csv" in capsys.readouterr().out
+
+
+def _pressed() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_folder_that_is_not_there_is_no_empty_one(house: House, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A typing error would have everything proposed anew; and a table of another kind is not overwritten."""
+    out = images.parent / "out"
+    words = ["models", "propose", "--images", str(images), "--out", str(out)]
+    assert main([*words, "--masks", str(images / "none")]) == 78
+    assert "none is not a folder" in capsys.readouterr().err
+    assert not out.exists()
+    out.mkdir()
+    (out / "proposals.csv").write_text("file;quality\na;1\n")
+    (out / "i1.png").write_bytes(b"mine")
+    assert main(words) == 78
+    assert (out / "proposals.csv").read_text() == "file;quality\na;1\n"
+
+
+def test_more_images_than_wanted_are_drawn_by_patient(house: House, images: Path) -> None:
+    """The same ones each time, whole patients before the next, and not the first by name."""
+    patients = images.parent / "patients.csv"
+    patients.write_bytes(b"\xef\xbb\xbfname,patient\r\n" + b"".join(b"i%d,p%d\r\n" % (at, at % 5) for at in range(10)))
+    words = ["models", "adapt", "--images", str(images), "--masks", str(images.parent / "masks"), "--no-wait", "--most", "4"]
+    for more in (["--patients", str(patients)], ["--patients", str(patients)], []):
+        assert main([*words, *more]) == 0
+    drawn = []
+    for _, packed in house.masks:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+            drawn.append([Path(name).stem for name in tar.getnames() if name.startswith("images/")])
+    assert drawn[0] == drawn[1]
+    assert [len(one) for one in drawn] == [4, 4, 4]
+    assert len({int(name[1:]) % 5 for name in drawn[0]}) == 2
+    assert drawn[2] != ["i0", "i1", "i2", "i3"]
+
+
+def test_a_cycle_is_followed_while_retraining_is_away(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One answer that does not come ends nothing; minutes without one do, and the command says to try again."""
+    monkeypatch.setattr(cycles, "_LOOK_EVERY_S", 0.01)
+    house.away = 3
+    assert main(["models", "cycle", "--wait"]) == 0
+    assert (house.away, len(house.shown)) == (0, 4)
+    assert "cycle c1: released, version 3" in capsys.readouterr().out
+    monkeypatch.setattr(cycles, "_PATIENCE_S", 0.05)
+    house.away = 1_000_000
+    assert main(["models", "cycle", "--wait"]) == 75
+    assert "retraining does not answer" in capsys.readouterr().err
+
+
+def test_a_segmenter_that_never_learned_waits_for_masks(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """No cycle of it starts by itself, and the readers' labels are not its own."""
+    house.cycles = 0
+    assert main(["models", "cycle", "--show", "--model", "lungs"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("no cycle of lungs yet: it does not learn from answers")
+    assert "radloop models adapt --model lungs" in told
+    assert "labels" not in told
