@@ -241,7 +241,8 @@ def strangers(
 ) -> dict[str, Singles]:
     """Return embeddings of every kind of image that is not a child's frontal chest radiograph, upright and as films are.
 
-    Two kinds beside them are: children whose films came another way, compressed like those that trained, and not.
+    Three kinds beside them are: the test children compressed once more, as those that were inverted or turned are; and children whose
+    films came another way, compressed like those that trained, and not.
     """
     children = [source.pixels(one.image) for one in test]
     dice = np.random.default_rng(SEED)
@@ -254,6 +255,7 @@ def strangers(
         "rotated_180": [compressed(np.rot90(one, 2).astype(np.float32) / 255) for one in children],
         "noise": [compressed(one) for one in noise],
         "non_chest": [compressed(frame_grey(one.dataset)) for one in pictures(found, NOT_CHEST)],
+        "children_compressed_again": [compressed(one.astype(np.float32) / 255) for one in children],
         "children_other_path": [compressed(one) for one in again],
         "children_not_compressed": [resized(one) for one in again],
     }
