@@ -13,6 +13,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from radloop.retraining.domain.heads import Recipe
 from radloop.retraining.domain.learning import train_heads
 from radloop.retraining.domain.snapshot import Row, take
 from radloop.standards.codes import PNEUMONIA
+from radloop.standards.dicom.errors import DicomError
 from radloop.standards.dicom.pixels import frame_grey, prepare_file
 from radloop.standards.package import IMAGENET
 from radloop.workbench.demo import DATA
@@ -232,8 +234,12 @@ def tags(adults: Sequence[Sample]) -> dict[str, float]:
 
 
 def seen(features: backbone.Features, found: Sequence[Sample]) -> Singles:
-    """Return embeddings of DICOM files as inference would prepare them."""
-    return backbone.embed(features, np.stack([prepare_file(one.file, 1, IMAGENET) for one in found]))
+    """Return embeddings of DICOM files as inference would prepare them; it prepares nothing that is blank or damaged."""
+    images = []
+    for one in found:
+        with suppress(DicomError):
+            images.append(prepare_file(one.file, 1, IMAGENET))
+    return backbone.embed(features, np.stack(images))
 
 
 def strangers(
@@ -249,7 +255,7 @@ def strangers(
     again = twins(data)
     noise = dice.normal(0.5, 0.2, size=(100, 224, 224)).clip(0, 1).astype(np.float32)
     kinds = {
-        "adults": covid(data),
+        "covid_collection": covid(data),
         "inverted": [compressed(1 - one.astype(np.float32) / 255) for one in children],
         "rotated_90": [compressed(np.rot90(one).astype(np.float32) / 255) for one in children],
         "rotated_180": [compressed(np.rot90(one, 2).astype(np.float32) / 255) for one in children],
@@ -304,11 +310,13 @@ def main() -> None:
     adults = adult_samples(found)
     figures |= tags(adults)
     kinds = strangers(features, data, source, test, found)
-    shown = pictures(adults, (*READS.modalities, *NOT_CHEST))
-    chests = [one for one in shown if one.dataset.get("Modality") in READS.modalities]
-    kinds |= {"adult_chest_samples": seen(features, chests), "adult_samples": seen(features, shown)}
+    # The same objects as those whose tags were held against the rule; and, as most are thumbnails or one picture, what is left without.
+    kinds |= {
+        "adult_samples": seen(features, adults), "adult_pictures": seen(features, pictures(adults, (*READS.modalities, *NOT_CHEST))),
+        "adult_chests": seen(features, pictures(adults, READS.modalities)),
+    }
     figures |= strange(trained, people, kinds, plan.calibration.distribution_quantile)
-    figures["refused_by_score"] = figures["refused_by_score_adults_mahalanobis"]
+    figures["refused_by_score"] = figures["refused_by_score_adult_samples_mahalanobis"]
     figures["lateral_found"] = laterals(found)
     if figures["lateral_found"] < LATERALS_NEEDED:
         say(f"lateral films: not measured ({figures['lateral_found']} found, {LATERALS_NEEDED} needed)")
