@@ -6,7 +6,7 @@ half of the test patients and measured on the other, 50 times. What is fitted he
 The expected calibration error (ECE) is the one of Guo et al. 2017 with ten bins of equal width; beside it the same with 15 bins of
 equal mass. Its noise floor is what a perfectly calibrated model would show on as few cases: the mean ECE of the same probabilities
 against labels drawn from them. At 10 % prevalence a half keeps all its negatives and as many of its positives, drawn at random, as make
-a tenth: a case twice would count as two, and the floor would not know it.
+a tenth: a case twice would count as two, and the floor would not know it. The interval is a bootstrap over patients within a half.
 """
 
 import argparse
@@ -73,6 +73,19 @@ def floor(chances: Floats, dice: np.random.Generator, binning: Binning = equal_w
     return float(np.mean([np.abs(np.bincount(bins, weights=one)).sum() for one in off])) / len(chances)
 
 
+def interval(chances: Floats, labels: Truths, patients: Sequence[str], dice: np.random.Generator) -> tuple[float, float]:
+    """Return the 95 % interval of the error, patients resampled.
+
+    It is turned about the error itself (the basic bootstrap): a resample holds cases twice, which alone makes its error larger.
+    """
+    keys = np.unique(patients, return_inverse=True)[1]
+    images = [np.flatnonzero(keys == one) for one in range(keys.max() + 1)]
+    drawn = [np.concatenate([images[one] for one in dice.integers(len(images), size=len(images))]) for _ in range(REDRAWN)]
+    low, high = np.quantile([ece(chances[one], labels[one]) for one in drawn], (0.025, 0.975))
+    found = ece(chances, labels)
+    return max(0.0, 2 * found - high), 2 * found - low
+
+
 @dataclass(frozen=True)
 class People:
     """Embeddings [N, D], labels [N] and patient keys [N] of one split."""
@@ -137,12 +150,16 @@ class Account:
 
 def calibrated(scores: Floats, people: People) -> dict[str, float]:
     """Measure calibration before and after, at the site's own mix and at 10 %, over the halves."""
-    account, dice, labels = Account(), np.random.default_rng(SEED + 1), people.labels
+    account, dice, labels, patients = Account(), np.random.default_rng(SEED + 1), people.labels, np.asarray(people.patients)
+    redraw = np.random.default_rng(SEED + 2)
     for mask in halves(people):
         fitted = fit_platt(scores[mask], labels[mask])
         other = ~mask
-        _compare(account, "", scores[other], labels[other], fitted.probability(scores[other]), dice)
+        chances = fitted.probability(scores[other])
+        _compare(account, "", scores[other], labels[other], chances, dice)
+        low, high = interval(chances, labels[other], patients[other], redraw)
         account.note(
+            ece_after_low=low, ece_after_high=high, patients_measured=len(np.unique(patients[other])),
             images_fitted=mask.sum(), positives_fitted=labels[mask].sum(), images_measured=other.sum(),
             positives_measured=labels[other].sum(), slope=fitted.slope, offset=fitted.offset, prevalence_fitted=fitted.prevalence,
         )
@@ -150,9 +167,12 @@ def calibrated(scores: Floats, people: People) -> dict[str, float]:
         moved, own = fitted.at(RARE), fit_platt(scores[few], labels[few])
         chances = moved.probability(scores[rare])
         _compare(account, "_at_10_percent", scores[rare], labels[rare], chances, dice)
+        low, high = interval(chances, labels[rare], patients[rare], redraw)
         left, again = fitted.probability(scores[rare]), own.probability(scores[rare])
         account.note(
-            ece_offset_not_moved_at_10_percent=ece(left, labels[rare]), ece_fitted_at_10_percent=ece(again, labels[rare]),
+            ece_after_low_at_10_percent=low, ece_after_high_at_10_percent=high,
+            patients_measured_at_10_percent=len(np.unique(patients[rare])), ece_offset_not_moved_at_10_percent=ece(left, labels[rare]),
+            ece_fitted_at_10_percent=ece(again, labels[rare]),
             ece_floor_fitted_at_10_percent=floor(again, dice), images_fitted_at_10_percent=few.sum(),
             positives_fitted_at_10_percent=labels[few].sum(), images_measured_at_10_percent=rare.sum(),
             positives_measured_at_10_percent=labels[rare].sum(), mean_raw_at_10_percent=sigmoid(scores[rare]).mean(),
