@@ -180,9 +180,13 @@ class Clients:
         enough = len(self.answered) + readings
         until(lambda: len(self.answered) >= enough)
 
-    def between(self, start: float, end: float) -> list[float]:
-        """Return how long the readings took that began between two instants."""
-        return [took for began, took in self.answered if start <= began < end]
+    def within(self, start: float, end: float) -> list[float]:
+        """Return how long the readings took that began and were answered between two instants."""
+        return [took for began, took in self.answered if start <= began and began + took < end]
+
+    def overlapping(self, start: float, end: float) -> list[float]:
+        """Return how long the readings took that were under way between two instants, whenever they began."""
+        return [took for began, took in self.answered if began <= end and began + took >= start]
 
     def _run(self) -> None:
         while not self._over.is_set():

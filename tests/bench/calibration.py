@@ -6,13 +6,14 @@ half of the test patients and measured on the other, 50 times. What is fitted he
 The expected calibration error (ECE) is the one of Guo et al. 2017 with ten bins of equal width; beside it the same with 15 bins of
 equal mass. Its noise floor is what a perfectly calibrated model would show on as few cases: the mean ECE of the same probabilities
 against labels drawn from them. At 10 % prevalence a half keeps all its negatives and as many of its positives, drawn at random, as make
-a tenth: a case twice would count as two, and the floor would not know it.
+a tenth: a case twice would count as two, and the floor would not know it. The interval is a bootstrap over patients within a half.
 """
 
 import argparse
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from radloop.retraining.domain.heads import Recipe
 from radloop.retraining.domain.learning import train_heads
 from radloop.retraining.domain.snapshot import Row, take
 from radloop.standards.codes import PNEUMONIA
+from radloop.standards.dicom.errors import DicomError
 from radloop.standards.dicom.pixels import frame_grey, prepare_file
 from radloop.standards.package import IMAGENET
 from radloop.workbench.demo import DATA
@@ -69,6 +71,19 @@ def floor(chances: Floats, dice: np.random.Generator, binning: Binning = equal_w
     bins = binning(chances)
     off = chances - (dice.random((REDRAWN, len(chances))) < chances)
     return float(np.mean([np.abs(np.bincount(bins, weights=one)).sum() for one in off])) / len(chances)
+
+
+def interval(chances: Floats, labels: Truths, patients: Sequence[str], dice: np.random.Generator) -> tuple[float, float]:
+    """Return the 95 % interval of the error, patients resampled.
+
+    It is turned about the error itself (the basic bootstrap): a resample holds cases twice, which alone makes its error larger.
+    """
+    keys = np.unique(patients, return_inverse=True)[1]
+    images = [np.flatnonzero(keys == one) for one in range(keys.max() + 1)]
+    drawn = [np.concatenate([images[one] for one in dice.integers(len(images), size=len(images))]) for _ in range(REDRAWN)]
+    low, high = np.quantile([ece(chances[one], labels[one]) for one in drawn], (0.025, 0.975))
+    found = ece(chances, labels)
+    return max(0.0, 2 * found - high), 2 * found - low
 
 
 @dataclass(frozen=True)
@@ -135,12 +150,16 @@ class Account:
 
 def calibrated(scores: Floats, people: People) -> dict[str, float]:
     """Measure calibration before and after, at the site's own mix and at 10 %, over the halves."""
-    account, dice, labels = Account(), np.random.default_rng(SEED + 1), people.labels
+    account, dice, labels, patients = Account(), np.random.default_rng(SEED + 1), people.labels, np.asarray(people.patients)
+    redraw = np.random.default_rng(SEED + 2)
     for mask in halves(people):
         fitted = fit_platt(scores[mask], labels[mask])
         other = ~mask
-        _compare(account, "", scores[other], labels[other], fitted.probability(scores[other]), dice)
+        chances = fitted.probability(scores[other])
+        _compare(account, "", scores[other], labels[other], chances, dice)
+        low, high = interval(chances, labels[other], patients[other], redraw)
         account.note(
+            ece_after_low=low, ece_after_high=high, patients_measured=len(np.unique(patients[other])),
             images_fitted=mask.sum(), positives_fitted=labels[mask].sum(), images_measured=other.sum(),
             positives_measured=labels[other].sum(), slope=fitted.slope, offset=fitted.offset, prevalence_fitted=fitted.prevalence,
         )
@@ -148,9 +167,12 @@ def calibrated(scores: Floats, people: People) -> dict[str, float]:
         moved, own = fitted.at(RARE), fit_platt(scores[few], labels[few])
         chances = moved.probability(scores[rare])
         _compare(account, "_at_10_percent", scores[rare], labels[rare], chances, dice)
+        low, high = interval(chances, labels[rare], patients[rare], redraw)
         left, again = fitted.probability(scores[rare]), own.probability(scores[rare])
         account.note(
-            ece_offset_not_moved_at_10_percent=ece(left, labels[rare]), ece_fitted_at_10_percent=ece(again, labels[rare]),
+            ece_after_low_at_10_percent=low, ece_after_high_at_10_percent=high,
+            patients_measured_at_10_percent=len(np.unique(patients[rare])), ece_offset_not_moved_at_10_percent=ece(left, labels[rare]),
+            ece_fitted_at_10_percent=ece(again, labels[rare]),
             ece_floor_fitted_at_10_percent=floor(again, dice), images_fitted_at_10_percent=few.sum(),
             positives_fitted_at_10_percent=labels[few].sum(), images_measured_at_10_percent=rare.sum(),
             positives_measured_at_10_percent=labels[rare].sum(), mean_raw_at_10_percent=sigmoid(scores[rare]).mean(),
@@ -232,8 +254,12 @@ def tags(adults: Sequence[Sample]) -> dict[str, float]:
 
 
 def seen(features: backbone.Features, found: Sequence[Sample]) -> Singles:
-    """Return embeddings of DICOM files as inference would prepare them."""
-    return backbone.embed(features, np.stack([prepare_file(one.file, 1, IMAGENET) for one in found]))
+    """Return embeddings of DICOM files as inference would prepare them; it prepares nothing that is blank or damaged."""
+    images = []
+    for one in found:
+        with suppress(DicomError):
+            images.append(prepare_file(one.file, 1, IMAGENET))
+    return backbone.embed(features, np.stack(images))
 
 
 def strangers(
@@ -241,19 +267,21 @@ def strangers(
 ) -> dict[str, Singles]:
     """Return embeddings of every kind of image that is not a child's frontal chest radiograph, upright and as films are.
 
-    Two kinds beside them are: children whose films came another way, compressed like those that trained, and not.
+    Three kinds beside them are: the test children compressed once more, as those that were inverted or turned are; and children whose
+    films came another way, compressed like those that trained, and not.
     """
     children = [source.pixels(one.image) for one in test]
     dice = np.random.default_rng(SEED)
     again = twins(data)
     noise = dice.normal(0.5, 0.2, size=(100, 224, 224)).clip(0, 1).astype(np.float32)
     kinds = {
-        "adults": covid(data),
+        "covid_collection": covid(data),
         "inverted": [compressed(1 - one.astype(np.float32) / 255) for one in children],
         "rotated_90": [compressed(np.rot90(one).astype(np.float32) / 255) for one in children],
         "rotated_180": [compressed(np.rot90(one, 2).astype(np.float32) / 255) for one in children],
         "noise": [compressed(one) for one in noise],
         "non_chest": [compressed(frame_grey(one.dataset)) for one in pictures(found, NOT_CHEST)],
+        "children_compressed_again": [compressed(one.astype(np.float32) / 255) for one in children],
         "children_other_path": [compressed(one) for one in again],
         "children_not_compressed": [resized(one) for one in again],
     }
@@ -302,11 +330,13 @@ def main() -> None:
     adults = adult_samples(found)
     figures |= tags(adults)
     kinds = strangers(features, data, source, test, found)
-    shown = pictures(adults, (*READS.modalities, *NOT_CHEST))
-    chests = [one for one in shown if one.dataset.get("Modality") in READS.modalities]
-    kinds |= {"adult_chest_samples": seen(features, chests), "adult_samples": seen(features, shown)}
+    # The same objects as those whose tags were held against the rule; and, as most are thumbnails or one picture, what is left without.
+    kinds |= {
+        "adult_samples": seen(features, adults), "adult_pictures": seen(features, pictures(adults, (*READS.modalities, *NOT_CHEST))),
+        "adult_chests": seen(features, pictures(adults, READS.modalities)),
+    }
     figures |= strange(trained, people, kinds, plan.calibration.distribution_quantile)
-    figures["refused_by_score"] = figures["refused_by_score_adults_mahalanobis"]
+    figures["refused_by_score"] = figures["refused_by_score_adult_samples_mahalanobis"]
     figures["lateral_found"] = laterals(found)
     if figures["lateral_found"] < LATERALS_NEEDED:
         say(f"lateral films: not measured ({figures['lateral_found']} found, {LATERALS_NEEDED} needed)")

@@ -96,11 +96,17 @@ def covid(data: Path) -> list[Pixels]:
 def twins(data: Path) -> list[NDArray[np.float32]]:
     """Return radiographs of children who neither train nor test, resized from the originals by other hands and hardly compressed.
 
-    They are no strangers: what the distances make of them is what a change of path alone does. 256 × 256, JPEG of quality 90.
+    They are no strangers: what the distances make of them is what a change of path alone does. 256 × 256, JPEG of quality 90. Those
+    left out of training may be patients of the publisher's test split; of those, patients of the part that is here are left out, too.
     """
     folder = data / "kermany_lung_masks_256"
     with (data / KERMANY / "labels.csv").open(newline="", encoding="utf-8") as file:
-        left_out = {Path(row["file"]).stem for row in csv.DictReader(file) if row["split"] == "train" and row["patient_also_in_test"]}
+        rows = list(csv.DictReader(file))
+    tested = {row["patient_key_from_filename"] for row in rows if row["split"] == "test"}
+    left_out = {
+        Path(row["file"]).stem for row in rows
+        if row["split"] == "train" and row["patient_also_in_test"] and row["patient_key_from_filename"] not in tested
+    }
     with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
         names = [row["name"] for row in csv.DictReader(file) if row["name"] in left_out]
     return [np.asarray(Image.open(folder / "images" / f"{name}.jpg").convert("L"), np.float32) / 255 for name in names]
