@@ -111,6 +111,16 @@ def test_a_number_out_of_range_is_refused(key: str, value: float) -> None:
         plan_from({**data, "outlines": {**data["outlines"], key: value}}, "")
 
 
+def test_the_sites_mix_is_part_of_the_plan() -> None:
+    """A share of live studies by the finding's code; what is none is refused, and a plan without it says nothing."""
+    data = asdict(load_plan())
+    assert load_plan().prevalence == {}
+    assert plan_from({**data, "prevalence": {"233604007": 0.1}}, "").prevalence == {"233604007": 0.1}
+    for wrong in (0.1, {"233604007": 10}, {"233604007": 1.0}, {233604007: 0.1}, {"233604007": True}, {"233604007": "0.1"}):
+        with pytest.raises(Misconfigured, match="prevalence"):
+            plan_from({**data, "prevalence": wrong}, "")
+
+
 def _record(**changed: object) -> ChangeRecord:
     fields = {
         "record_id": "r", "model": "chest", "version": 2, "stage": "production", "previous_stage": "shadow",

@@ -1,5 +1,7 @@
 """Calibration, conformal sets, operating point and distribution, against oracles and known answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,10 +9,13 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from radloop.kit.errors import Permanent
+from radloop.retraining.adapters.plan import load_plan
 from radloop.retraining.domain.calibration import Platt, fit_platt
 from radloop.retraining.domain.conformal import Conformal, fit_conformal
 from radloop.retraining.domain.distribution import fit_distribution
+from radloop.retraining.domain.learning import calibrate, learn
 from radloop.retraining.domain.operating import operating_point
+from radloop.retraining.domain.snapshot import Snapshot
 
 
 def _scores(count: int, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -57,6 +62,25 @@ def test_the_offset_follows_the_prevalence() -> None:
     scores, labels = site(0.1)
     assert moved.probability(scores).mean() == pytest.approx(labels.mean(), abs=0.003)
     assert moved.prevalence == 0.1
+
+
+def test_a_version_is_calibrated_for_the_sites_mix_where_the_plan_tells_it() -> None:
+    """Probabilities are those of the site; who is called positive, and what the sets hold, is as on the acceptance set."""
+    scores, labels = _scores(4000)
+    plan = load_plan().calibration
+    as_it_is, moved = calibrate(scores, labels, "f", plan), calibrate(scores, labels, "f", plan, 0.02)
+    assert (as_it_is.platt.prevalence, moved.platt.prevalence) == (pytest.approx(labels.mean()), 0.02)
+    before, after = as_it_is.platt.probability(scores), moved.platt.probability(scores)
+    assert after.mean() < before.mean() / 2
+    assert ((before >= as_it_is.operating_point) == (after >= moved.operating_point)).all()
+    assert ((before >= as_it_is.conformal.present_from) == (after >= moved.conformal.present_from)).all()
+    assert ((before <= as_it_is.conformal.absent_to) == (after <= moved.conformal.absent_to)).all()
+
+
+def test_the_prevalence_of_what_the_model_does_not_find_is_refused() -> None:
+    """A misspelt code must not pass as a mix that nobody told."""
+    with pytest.raises(Permanent, match="233604008"):
+        learn(Snapshot((), np.empty((0, 2), np.float32)), (), np.empty((0, 2), np.float32), ("233604007",), replace(load_plan(), prevalence={"233604008": 0.1}))
 
 
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.floats(-5, 5))

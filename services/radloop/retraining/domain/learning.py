@@ -62,13 +62,21 @@ def uncalibrated(finding: str) -> Reading:
     )
 
 
-def calibrate(scores: Floats, labels: Truths, finding: str, plan: CalibrationPlan) -> Reading:
-    """Fit one finding's reading on the site's acceptance set; raise Permanent where it is too small."""
+def calibrate(
+    scores: Floats, labels: Truths, finding: str, plan: CalibrationPlan, prevalence: float | None = None,
+) -> Reading:
+    """Fit one finding's reading on the site's acceptance set, and move it to the site's prevalence where that is another.
+
+    Raise Permanent where the set is too small. What a conformal set promises, and the sensitivity at the operating point, hold within
+    each class and at any prevalence; their thresholds are of the moved probabilities.
+    """
     least = int(min(labels.sum(), (~labels).sum())) if len(labels) else 0
     if least < plan.each_class_at_least:
         msg = f"the acceptance set has {least} cases of its smaller class, {plan.each_class_at_least} are needed"
         raise Permanent(msg)
     platt = fit_platt(scores, labels)
+    if prevalence is not None:
+        platt = platt.at(prevalence)
     probabilities = platt.probability(scores)
     return Reading(
         finding, platt, fit_conformal(probabilities, labels, plan.coverage),
@@ -83,13 +91,15 @@ def learn(
 
     `unlabelled` are the pool's embeddings [M, D]: they say what images look like here, never what is on them.
     """
+    if unknown := set(plan.prevalence) - set(findings):
+        raise Permanent(f"the change-control plan tells the prevalence of {', '.join(sorted(unknown))}, which the model does not find")
     recipe = Recipe(plan.training.members, plan.training.penalty, plan.training.seed)
     heads = train_heads(snapshot, findings, recipe)
     readings = []
     for place, finding in enumerate(findings):
         embeddings, labels, _ = columns(acceptance, finding)
         scores = heads.mean(embeddings)[:, place] if len(labels) else np.empty(0)
-        readings.append(calibrate(scores, labels, finding, plan.calibration))
+        readings.append(calibrate(scores, labels, finding, plan.calibration, plan.prevalence.get(finding)))
     known = np.concatenate([snapshot.embeddings, unlabelled]) if len(unlabelled) else snapshot.embeddings
     held_out = np.stack([one.embedding for one in acceptance])
     return Learned(heads, tuple(readings), fit_distribution(known, plan.calibration.distribution_quantile, held_out))

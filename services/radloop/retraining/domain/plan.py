@@ -1,7 +1,7 @@
 """The change-control plan: margins agreed beforehand, as data. No number of a gate lives in code."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TypeVar, get_type_hints
 
 from radloop.kit.errors import Misconfigured
@@ -67,7 +67,8 @@ class OutlinePlan:
 class Plan:
     """One change-control plan; `sha256` names the bytes it was read from and is part of every change record.
 
-    Without `outlines` no segmenter is adapted: nothing was agreed on what it would have to show.
+    Without `outlines` no segmenter is adapted: nothing was agreed on what it would have to show. `prevalence` is the share of live
+    studies that show a finding, by its code, where the acceptance set has another mix.
     """
 
     model: str
@@ -78,6 +79,7 @@ class Plan:
     release: ReleasePlan
     sha256: str
     outlines: OutlinePlan | None = None
+    prevalence: Mapping[str, float] = field(default_factory=dict)
 
 
 P = TypeVar("P", GatePlan, TrainingPlan, CalibrationPlan, ReleasePlan, OutlinePlan)
@@ -88,7 +90,7 @@ def _section(kind: type[P], name: str, data: Mapping[str, object]) -> P:
     """Read one section, refusing what is missing, unknown or of another type: a misspelt margin must not pass as none."""
     values = data.get(name)
     types = get_type_hints(kind)
-    if not isinstance(values, Mapping) or set(values) != {field.name for field in fields(kind)}:
+    if not isinstance(values, Mapping) or set(values) != {one.name for one in fields(kind)}:
         msg = f"change-control plan, section {name}: exactly these keys are needed: {', '.join(types)}"
         raise Misconfigured(msg)
     read = {}
@@ -120,8 +122,17 @@ def plan_from(data: Mapping[str, object], sha256: str) -> Plan:
     return Plan(
         model=str(data.get("model", "")), version=str(data.get("version", "")), sha256=sha256,
         gate=gate, training=_section(TrainingPlan, "training", data), calibration=calibration, release=release,
-        outlines=outlines,
+        outlines=outlines, prevalence=_prevalence(data.get("prevalence", {})),
     )
+
+
+def _prevalence(shares: object) -> dict[str, float]:
+    """Read the site's mix; at either end no score would say anything."""
+    if not isinstance(shares, Mapping) or not all(
+        isinstance(code, str) and isinstance(share, float) and 0 < share < 1 for code, share in shares.items()
+    ):
+        raise Misconfigured("change-control plan, prevalence: codes of findings (in quotation marks), each with a share between 0 and 1")
+    return dict(shares)
 
 
 def _in_range(outlines: OutlinePlan) -> None:
