@@ -47,7 +47,7 @@ def count(archive: bytes) -> int:
 
 
 def pairs(archive: bytes) -> Iterator[Pair]:
-    """Yield the pairs of an archive in the order of their names; raise Permanent, naming the file, where it is not in order.
+    """Yield the pairs of an archive in the order of their names; raise Permanent, with the number in that order, where one is not in order.
 
     Images are decoded here: for a job's process, which may end over one, and not for the room's.
     """
