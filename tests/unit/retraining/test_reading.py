@@ -79,8 +79,9 @@ def test_a_version_is_calibrated_for_the_sites_mix_where_the_plan_tells_it() -> 
 
 def test_the_prevalence_of_what_the_model_does_not_find_is_refused() -> None:
     """A misspelt code must not pass as a mix that nobody told."""
+    nothing, plan = np.empty((0, 2), np.float32), replace(load_plan(), prevalence={"233604008": 0.1})
     with pytest.raises(Permanent, match="233604008"):
-        learn(Snapshot((), np.empty((0, 2), np.float32)), (), np.empty((0, 2), np.float32), ("233604007",), replace(load_plan(), prevalence={"233604008": 0.1}))
+        learn(Snapshot((), nothing), (), nothing, ("233604007",), plan)
 
 
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.floats(-5, 5))
