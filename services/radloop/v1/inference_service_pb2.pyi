@@ -155,20 +155,22 @@ class SegmentResponse(_message.Message):
     def __init__(self, ready: _Optional[_Union[OutlineReady, _Mapping]] = ..., outline: _Optional[_Union[Outline, _Mapping]] = ..., refused: _Optional[str] = ...) -> None: ...
 
 class OutlineReady(_message.Message):
-    __slots__ = ("rows", "columns", "method", "model", "version", "reason")
+    __slots__ = ("rows", "columns", "method", "model", "version", "reason", "image_sha256")
     ROWS_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_SHA256_FIELD_NUMBER: _ClassVar[int]
     rows: int
     columns: int
     method: str
     model: str
     version: int
     reason: str
-    def __init__(self, rows: _Optional[int] = ..., columns: _Optional[int] = ..., method: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    image_sha256: str
+    def __init__(self, rows: _Optional[int] = ..., columns: _Optional[int] = ..., method: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[int] = ..., reason: _Optional[str] = ..., image_sha256: _Optional[str] = ...) -> None: ...
 
 class Outline(_message.Message):
     __slots__ = ("counts", "quality", "method", "prompts")

@@ -106,6 +106,7 @@ def test_an_image_is_encoded_when_it_arrives_and_outlined_prompt_by_prompt(room:
         talk = Conversation(address)
         ready = talk.ready()
         assert (ready.rows, ready.columns, ready.method, ready.model, ready.version) == (ROWS, COLUMNS, "segmenter", "lungs", 1)
+        assert ready.image_sha256 == image
         one = talk.click(60.0, 90.0)
         first = mask(one)
         rows, columns = np.nonzero(first)

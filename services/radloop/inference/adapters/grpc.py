@@ -152,6 +152,7 @@ def _ready(canvas: Canvas) -> pb.OutlineReady:
     return pb.OutlineReady(
         rows=canvas.rows, columns=canvas.columns, method=SEGMENTER if serving else CLASSICAL,
         model=serving.model if serving else "", version=serving.version if serving else 0, reason=canvas.reason,
+        image_sha256=canvas.image_sha256,
     )
 
 

@@ -55,6 +55,7 @@ class Canvas:
     rows: int
     columns: int
     grey: Singles
+    image_sha256: str
     segmenter: Segmenter | None = None
     embedding: NDArray[np.float16] | None = None
     reason: str = ""
@@ -96,13 +97,13 @@ class Segmenters:
             prepared, reason = None, lies.reason
         if segmenter is None or prepared is None:
             plain = self._preparer.prepare(image.blob.sha256, _PLAIN, frame=frame)
-            return Canvas(image.rows, image.columns, plain[0], reason=reason)
+            return Canvas(image.rows, image.columns, plain[0], image.blob.sha256, reason=reason)
         grey = prepared[0] * np.float32(segmenter.preparation.std[0]) + np.float32(segmenter.preparation.mean[0])
         try:
             embedding = self._embedding(image, frame, segmenter, prepared)
         except (Transient, Permanent) as without:
-            return Canvas(image.rows, image.columns, grey, reason=without.reason)
-        return Canvas(image.rows, image.columns, grey, segmenter, embedding)
+            return Canvas(image.rows, image.columns, grey, image.blob.sha256, reason=without.reason)
+        return Canvas(image.rows, image.columns, grey, image.blob.sha256, segmenter, embedding)
 
     def encode_ahead(self, case_id: str) -> None:
         """Encode every image of a case's newest study that a segmenter outlines; see `ports.Encoder`."""
@@ -150,7 +151,7 @@ class Segmenters:
             mean, std = (np.asarray(numbers, np.float32)[:, None, None] for numbers in (prepared.mean, prepared.std))
             seen = (grey[None] - mean) / std
         said = self._infer(encoder.model, encoder.version, {"IMAGE": seen[None]}, ("IMAGE_EMBEDDING",))
-        canvas = Canvas(rows, columns, seen[0], segmenter, said["IMAGE_EMBEDDING"])
+        canvas = Canvas(rows, columns, seen[0], hashlib.sha256(image).hexdigest(), segmenter, said["IMAGE_EMBEDDING"])
         everything = (Box(0.0, 0.0, float(columns), float(rows)),)
         answered = self._segmented(canvas, segmenter, said["IMAGE_EMBEDDING"], everything, None)
         return Proposal(full_size(answered.mask, answered.logits, rows, columns), answered.quality or 0.0, segmenter)
