@@ -3,7 +3,6 @@
 import io
 import json
 import tarfile
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,15 +20,7 @@ from radloop.standards.package import render
 from radloop.v1 import admin_service_pb2 as admin
 from radloop.v1 import retraining_service_pb2 as retraining
 from tests.examples.segmenting import segmenter
-from tests.unit.cli.house import CASE, START, House, after, example, opened, quarantined, said
-
-
-@pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
-    """Open the house and tell the command where it is."""
-    monkeypatch.setenv("RADLOOP_HOME", str(tmp_path))
-    with opened(tmp_path) as inside:
-        yield inside
+from tests.unit.cli.house import CASE, START, House, after, example, quarantined, said
 
 
 def test_status_shows_every_room(house: House, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,25 +3,16 @@
 import io
 import json
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.examples import elsewhere
 from tests.examples.segmenting import segmenter
-from tests.unit.cli.house import ROOT, House, after, opened
+from tests.unit.cli.house import ROOT, House, after
 
 from radloop.cli.main import main
 from radloop.standards.package import render
 from radloop.v1 import retraining_service_pb2 as retraining
-
-
-@pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
-    """Open the house and tell the command where it is."""
-    monkeypatch.setenv("RADLOOP_HOME", str(tmp_path))
-    with opened(tmp_path) as inside:
-        yield inside
 
 
 @pytest.fixture

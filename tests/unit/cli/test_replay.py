@@ -1,23 +1,13 @@
 """`radloop replay` at the door of a house: what it asks for, what it refuses, what it says."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from radloop.cli.addresses import ROOMS
 from radloop.cli.main import main
 from radloop.cli.replay import instant
-from tests.unit.cli.house import CASE, House, opened
-
-
-@pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
-    """Open the house and tell the command where it is."""
-    monkeypatch.setenv("RADLOOP_HOME", str(tmp_path))
-    with opened(tmp_path) as inside:
-        yield inside
+from tests.unit.cli.house import CASE, House
 
 
 def test_everything_is_never_sent_again_by_accident(house: House, capsys: pytest.CaptureFixture[str]) -> None:

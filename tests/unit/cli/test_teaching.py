@@ -2,23 +2,14 @@
 
 import io
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.house import House, opened
+from tests.unit.cli.house import House
 
 from radloop.cli import cycles
 from radloop.cli.grpc import Rooms
 from radloop.cli.main import main
-
-
-@pytest.fixture
-def house(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[House]:
-    """Open the house and tell the command where it is."""
-    monkeypatch.setenv("RADLOOP_HOME", str(tmp_path))
-    with opened(tmp_path) as inside:
-        yield inside
 
 
 @pytest.fixture
