@@ -330,7 +330,7 @@ def main() -> None:
     adults = adult_samples(found)
     figures |= tags(adults)
     kinds = strangers(features, data, source, test, found)
-    # The same objects as those whose tags were held against the rule; and, as most are thumbnails or one picture, what is left without.
+    # The very objects whose tags were held against the rule. Most are thumbnails, or one picture in several syntaxes: then without those.
     kinds |= {
         "adult_samples": seen(features, adults), "adult_pictures": seen(features, pictures(adults, (*READS.modalities, *NOT_CHEST))),
         "adult_chests": seen(features, pictures(adults, READS.modalities)),
