@@ -12,7 +12,8 @@ from radloop.inference.adapters.loading import Loaded
 from radloop.inference.adapters.postgres import Taken
 from radloop.inference.domain.model import Model
 from radloop.kit.clock import ManualClock
-from radloop.kit.errors import Permanent
+from radloop.kit.errors import Permanent, Transient
+from radloop.kit.flow import Outcome
 
 
 def taken(reading_id: str = "reading-1", rank: int = 1, takes: int = 1, case: str = "case-1") -> Taken:
@@ -55,6 +56,20 @@ class Queue:
         self.ended.append((taken.reading_id, outcome))
 
 
+class Runner:
+    """Settles what it is given as it is told."""
+
+    def __init__(self, *outcomes: Any) -> None:
+        self.outcomes, self.heard = list(outcomes), []
+
+    def __call__(self, command: Any) -> Outcome:
+        self.heard.append(command)
+        outcome = self.outcomes.pop(0) if self.outcomes else Outcome(kind="recorded")
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
 class Server:
     """A Triton that loads what it is told, and of each version holds a failure until it is loaded anew."""
 
@@ -67,6 +82,7 @@ class Server:
         self.failure: Exception | None = None
         self.failing: dict[int, Exception] = {}
         self.refuses: set[int] = set()
+        self.loading_elsewhere = False
 
     def held(self, model: str) -> dict[int, bool]:
         return dict.fromkeys(self.loaded, True)
@@ -74,6 +90,8 @@ class Server:
     def load(self, model: str, versions: set[int], config: Path) -> None:
         if refused := self.refuses & versions:
             raise Permanent(f"triton refused chest {refused}")
+        if self.loading_elsewhere:
+            raise Transient(f"somebody else loads or unloads {model} at this moment")
         self.loads.append(set(versions))
         for anew in versions - self.loaded:
             self.failing.pop(anew, None)

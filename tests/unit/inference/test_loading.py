@@ -225,15 +225,10 @@ def test_what_serves_goes_on_where_another_instance_loads_at_this_moment() -> No
     keeper = loaded(server, example.released(1, "retired", 1), example.released(2, "production", 3), example.released(3, "shadow", 4))
     keeper._turn()
     keeper._models = lambda: (model(example.released(2, "production", 3)),)
-    server.load = no_room_now  # type: ignore[method-assign]
+    server.loading_elsewhere = True
     with pytest.raises(Transient, match="somebody else"):
         keeper._turn()
     assert keeper.warm("chest", 2)
-
-
-def no_room_now(name: str, versions: set[int], config: Path) -> None:
-    """Refuse as Triton does while another client loads."""
-    raise Transient(f"somebody else loads or unloads {name} at this moment")
 
 
 def test_a_late_answer_has_the_version_probed_and_a_late_probe_takes_its_traffic() -> None:

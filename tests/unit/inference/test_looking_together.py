@@ -14,7 +14,7 @@ from tests.unit.inference.test_reading import Desk, live, recorded
 
 from radloop.inference.domain.answer import Outputs
 from radloop.inference.domain.case import CLASSES, Case
-from radloop.inference.domain.model import lot
+from radloop.inference.domain.model import Model, lot
 from radloop.inference.domain.reading import Seen
 from radloop.inference.handlers import Lens, look, look_together, record_reading
 from radloop.kit.errors import Permanent
@@ -170,7 +170,7 @@ def test_images_are_encoded_ahead_once_they_were_read_where_a_segmenter_serves()
     case = live()
     desk = Desk(case, example.released())
     lungs = replace(example.released(), subject="lungs", model="lungs")
-    desk.models = lambda: (desk.model, type(desk.model)(model="lungs").released(lungs))  # type: ignore[method-assign]
+    desk.others = (Model(model="lungs").released(lungs),)
     through = Lens(desk, files, WithSegmenter(), example.Reader(), example.Preparer(files), encoder)
     decision = record_reading(look(example.read("serving", 1), through), case)
     after = recorded(decision)

@@ -27,10 +27,11 @@ from radloop.standards.package import Conformal
 
 
 class Desk:
-    """One case and the chest model as they are."""
+    """One case, the chest model as it is, and other models beside it."""
 
     def __init__(self, case: Case | None, *releases: Any) -> None:
         self.known, self.model = case, Model(model="chest")
+        self.others: tuple[Model, ...] = ()
         for release in releases:
             self.model = self.model.released(release) or self.model
 
@@ -41,7 +42,8 @@ class Desk:
         return {one: case for one in case_ids if (case := self.case(one)) is not None}
 
     def models(self) -> tuple[Model, ...]:
-        return (self.model,) if self.model.versions else ()
+        held = (*self.others, self.model) if self.model.versions else self.others
+        return tuple(sorted(held, key=lambda one: one.model))
 
 
 def recorded(decision: Any) -> Any:
@@ -169,15 +171,13 @@ def test_a_model_that_cannot_be_read_now_keeps_no_other_from_reading() -> None:
                 raise Transient("the model repository cannot be read: Permission denied")
             return super().describe(model, version, weights_sha256)
 
-    through = lens(live(), example.released())
     abdomen = Model(model="abdomen").released(replace(example.released(), subject="abdomen", model="abdomen"))
-    chest = through.desk.models()
-    through = replace(through, packages=Unreadable())
-    through.desk.models = lambda: (abdomen, *chest)  # type: ignore[method-assign,misc]
-    assert look(example.read("serving"), through).predictions[0].model == "chest"
-    through.desk.models = lambda: (abdomen,)  # type: ignore[method-assign,misc]
+    assert abdomen is not None
+    both, alone = (replace(lens(live(), *releases), packages=Unreadable()) for releases in ((example.released(),), ()))
+    both.desk.others = alone.desk.others = (abdomen,)
+    assert look(example.read("serving"), both).predictions[0].model == "chest"
     with pytest.raises(Transient, match="cannot be read"):
-        look(example.read("serving"), through)
+        look(example.read("serving"), alone)
 
 
 def test_a_canary_reads_its_share_and_always_the_same_cases() -> None:

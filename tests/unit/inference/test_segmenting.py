@@ -33,12 +33,12 @@ class Bench:
         self.away = set[str]()
         self.lies = set[str]()
         self.desk = Desk(case or live())
-        self.desk.models = lambda: self.served("lungs")  # type: ignore[method-assign,assignment,return-value]
+        self.serve("lungs")
         self.segmenters = Segmenters(self.desk, self.files, self, self, self.infer, self, self.prepare_bytes)
 
-    def served(self, *names: str) -> tuple[Model, ...]:
+    def serve(self, *names: str) -> None:
         found = [Model(model=name).released(replace(example.released(), subject=name, model=name)) for name in names]
-        return tuple(one for one in found if one is not None)
+        self.desk.others = tuple(one for one in found if one is not None)
 
     def describe(self, model: str, version: int, weights_sha256: str) -> Any:
         if model in self.away:
@@ -117,7 +117,7 @@ def test_an_image_that_lies_otherwise_is_left_out_and_the_others_of_its_study_ar
 def test_of_two_segmenters_the_one_that_is_named_outlines_and_a_damaged_one_is_passed_over() -> None:
     """Unnamed, the first that is in order; named and damaged, it is said what is wrong with it."""
     bench = Bench()
-    bench.desk.models = lambda: bench.served("bones", "lungs")  # type: ignore[method-assign,assignment,return-value]
+    bench.serve("bones", "lungs")
     assert bench.open().segmenter.model == "bones"
     assert bench.open("lungs").segmenter.model == "lungs"
     bench.away.add("bones")
