@@ -15,6 +15,7 @@ from radloop.kit.clock import ManualClock, SystemClock
 from radloop.kit.errors import Transient
 from radloop.kit.flow import Outcome
 
+
 def turn(queue: Queue, runner: Runner, *, urgent: bool = False) -> float:
     """Let one reader take one turn."""
     readers = Readers(queue, runner, SystemClock(), 1)

@@ -1,6 +1,5 @@
 """Readings that are read together: how many, which never, and what becomes of them where one fails or hangs."""
 
-
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +12,7 @@ from radloop.inference.domain.reading import ReadStudy
 from radloop.kit.clock import ManualClock, SystemClock
 from radloop.kit.errors import Transient
 from radloop.kit.flow import Outcome
+
 
 class Together:
     """Reads what it is given together, but for some."""
