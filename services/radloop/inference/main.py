@@ -11,19 +11,19 @@ from radloop.inference.adapters.fleet import Fleet
 from radloop.inference.adapters.grpc import OPEN_IMAGES, InferenceService
 from radloop.inference.adapters.loading import Loaded
 from radloop.inference.adapters.packages import RepositoryPackages, with_encoders
-from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk, unhurried
+from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk, still_unread, unhurried
 from radloop.inference.adapters.preparing import Decoders
 from radloop.inference.adapters.readers import Readers
 from radloop.inference.adapters.segmenting import Segmenters
 from radloop.inference.adapters.triton import Triton
 from radloop.inference.config import Settings
 from radloop.inference.domain.model import Model
-from radloop.inference.domain.reading import ReadStudy
+from radloop.inference.domain.reading import AbandonReading, ReadStudy
 from radloop.inference.handlers import Lens, look_together, routes
 from radloop.kit import room
 from radloop.kit.blobs import Folder
 from radloop.kit.clock import SystemClock
-from radloop.kit.flow import Outcome
+from radloop.kit.flow import Command, Outcome
 from radloop.kit.memory import keep_memory
 from radloop.kit.room import Furnishing, Room
 from radloop.kit.runner import Runner
@@ -55,11 +55,16 @@ def build(settings: Settings) -> Room:
     lens = Lens(desk, files, packages, fleet, decoders, segmenters, settings.batch)
 
     def furnish(runner: Runner) -> Furnishing:
+        [read] = [route for route in runner.routes if route.hears is ReadStudy]
+
+        def submit(command: Command) -> Outcome:
+            return runner.submit(command, still_unread(read, command) if isinstance(command, AbandonReading) else None)
+
         def together(commands: Sequence[tuple[ReadStudy, str]]) -> dict[str, Outcome]:
             return runner.submit_together(commands, lambda: look_together([command for command, _ in commands], lens))
 
         readers = Readers(
-            desk, runner.submit, clock, settings.readers, runner.caught_up.is_set, together, settings.batch,
+            desk, submit, clock, settings.readers, runner.caught_up.is_set, together, settings.batch,
         )
         runner.after_commit("state", readers.wake)
         return Furnishing(

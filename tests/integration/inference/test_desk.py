@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from pydantic import SecretStr
+from tests.examples.shared import CASE, completed
+
 from radloop import inference
+from radloop.events.prediction import PredictionFailed
+from radloop.events.wire import Wire
 from radloop.inference.adapters.postgres import REPOSITORIES, StoredDesk
+from radloop.inference.config import Settings
+from radloop.inference.domain.case import reading_id
+from radloop.inference.main import build
+from radloop.kit.flow import Arrived
 from radloop.kit.store import Store
 
 ANY = 10
@@ -97,3 +106,48 @@ def test_more_of_a_rank_are_taken_beside_the_first_but_none_that_was_begun_befor
     with store.connection() as connection:
         ended = connection.execute("select reading_id, outcome from reading where ended_at is not null order by 1").fetchall()
     assert ended == [("reading-5", "recorded"), ("reading-6", "recorded")]
+
+
+def test_what_was_given_back_late_or_twice_is_not_taken_from_whoever_has_it(store: Store) -> None:
+    """The store was away, so its reader could say so only now: the next one has it, or nobody, and no take is uncounted twice."""
+    here, there = StoredDesk(store), StoredDesk(store)
+    late = here.take(ANY)
+    pass_by(store, 16)
+    held = there.take(ANY)
+    assert late and held
+    here.give_back(late, 0)
+    assert here.take(ANY) is None
+    there.give_back(held, 0)
+    there.give_back(held, 0)
+    again = here.take(ANY)
+    assert again
+    assert again.takes == held.takes
+
+
+@pytest.mark.parametrize(("ended", "failed"), [(None, 1), ("recorded", 0), ("rejected", 0), ("quarantined", 1)])
+def test_a_reading_is_said_to_have_failed_only_where_it_has_no_answer(
+    database: str, tmp_path: Path, ended: str | None, failed: int,
+) -> None:
+    """Its end may not have reached the queue, as often as it was taken: what it said stands, and nothing else is said."""
+    room = build(Settings(
+        postgres=SecretStr(database), kafka="127.0.0.1:1", blobs=str(tmp_path), triton="127.0.0.1:1", model_repository=str(tmp_path),
+    ))
+    runner = room.runner()
+    runner.caught_up.set()
+    readers = room.furnish(runner).parts[-1]
+    runner.settle(Arrived(seen=completed(), payload=b"", source="topic:study", type_name="StudyCompleted", headers={}))
+    with runner.store.connection() as connection:
+        connection.execute("update reading set takes = 5 where role = 'serving'")
+        connection.execute("update reading set ended_at = now() where role = 'shadow'")
+        if ended:
+            connection.execute(
+                "insert into inbox (route, input_id, key, type, outcome) values ('record_reading', %s, %s, 'ReadStudy', %s)",
+                (reading_id(CASE, "serving", 1), CASE, ended),
+            )
+    readers._turn()
+    with runner.store.connection() as connection:
+        said = connection.execute("select headers, value from outbox").fetchall()
+        left = connection.execute("select count(*) from reading where ended_at is null").fetchone()
+    runner.store.close()
+    assert [type(Wire().decode(headers, bytes(value))) for headers, value in said] == [PredictionFailed] * failed
+    assert left == (0,)

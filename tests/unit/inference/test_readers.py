@@ -1,5 +1,6 @@
 """The readers, with doubles for the queue and the runner."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.inference.doubles import Queue, Runner, taken
 
-from radloop.inference.adapters.postgres import LEASE_S
+from radloop.inference.adapters.postgres import LEASE_S, Taken
 from radloop.inference.adapters.readers import Readers
 from radloop.inference.domain.case import CLASSES, URGENT
 from radloop.inference.domain.reading import AbandonReading, ReadStudy
@@ -194,3 +195,46 @@ def test_what_waits_for_a_version_that_cannot_be_loaded_waits_longer_each_time()
     assert 0.15 < waits[0] < 0.3
     assert 2.0 < waits[1] < 4.0
     assert waits[2] == 10.0
+
+
+@pytest.mark.parametrize("reads", [Outcome(kind="recorded"), Transient("triton is away")])
+def test_what_the_queue_could_not_be_told_it_is_told_before_anything_is_taken(reads: Any) -> None:
+    """Else a reading that ended, or was put back, is taken again and again, and said to have failed in the end."""
+
+    class Deaf(Queue):
+        away = 3
+
+        def hear(self) -> None:
+            self.away -= 1
+            if self.away >= 0:
+                raise Transient("postgres is away")
+
+        def end(self, taken: Taken, outcome: str) -> None:
+            self.hear()
+            super().end(taken, outcome)
+
+        def give_back(self, taken: Taken, after_seconds: float) -> None:
+            self.hear()
+            super().give_back(taken, after_seconds)
+
+        def take(self, below_rank: int, held: Collection[str]) -> Taken | None:
+            order.append("take")
+            return super().take(below_rank, held)
+
+    order = list[str]()
+    queue = Deaf(taken())
+    readers = Readers(queue, Runner(reads), SystemClock(), 1)
+    for _ in range(3):
+        with pytest.raises(Transient, match="postgres"):
+            readers._turn()
+    assert order == ["take"]
+    readers._turn()
+    assert order == ["take", "take"]
+    assert [name for name, _ in queue.ended + queue.given_back] == ["reading-1"]
+
+
+def test_a_reading_that_was_made_after_all_is_not_said_to_be_abandoned() -> None:
+    """Whoever was stuck with it came through; the runner skips what says otherwise."""
+    queue = Queue(taken(takes=6))
+    turn(queue, Runner(Outcome(kind="skipped")))
+    assert queue.ended == [("reading-1", "skipped")]

@@ -215,8 +215,10 @@ def test_a_stat_and_what_was_begun_before_are_read_alone(changes: dict[str, int]
 def test_a_case_is_read_once_in_a_batch() -> None:
     """Its second reading goes back, uncounted, and is taken next."""
     queue, together = Queue(taken("a", case="one"), taken("b", case="one"), taken("c", case="two")), Together()
-    quick(queue, together)._turn()
+    readers = quick(queue, together)
+    readers._turn()
     assert together.heard == [["a", "c"]]
+    readers._turn()
     assert queue.given_back == [("b", 0.0)]
 
 

@@ -1,6 +1,6 @@
 """Where inference keeps its cases and models, and the readings that its readers take, most urgent first."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +8,12 @@ from psycopg import Cursor
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL
 
-from radloop.inference.domain.case import CLASSES, Case, Role
+from radloop.inference.domain.case import CLASSES, Case, Role, reading_id
 from radloop.inference.domain.model import Model
+from radloop.inference.domain.reading import AbandonReading
 from radloop.kit import telemetry
-from radloop.kit.store import Store
+from radloop.kit.flow import Route
+from radloop.kit.store import Store, Work
 from radloop.kit.tables import Repository, Table
 
 LEASE_S = 15
@@ -46,6 +48,20 @@ class CasesWithReadings:
 
 
 REPOSITORIES: dict[type, Repository[Any]] = {Case: CasesWithReadings(), Model: _MODELS}
+
+
+def still_unread(read: Route[Any], command: AbandonReading) -> Callable[[Work], bool]:
+    """Return what is asked in the transaction that says of a reading that it failed: has it no answer yet? The case is locked then.
+
+    Whoever was stuck with it may have come through; what was quarantined is no answer.
+    """
+    reading = reading_id(command.subject, command.role, command.revision)
+
+    def asked(work: Work) -> bool:
+        ended = work.settled(read, reading)
+        return ended is None or ended.kind == "quarantined"
+
+    return asked
 
 
 def unhurried(dsn: str) -> str:
@@ -142,8 +158,10 @@ class StoredDesk:
         with self._store.connection() as connection:
             connection.execute(
                 "update reading set leased_until = null, takes = takes - 1, delays = delays + 1,"
-                " not_before = now() + make_interval(secs => %s) where reading_id = %s and ended_at is null",
-                (after_seconds, taken.reading_id),
+                " not_before = now() + make_interval(secs => %s) where reading_id = %s and ended_at is null"
+                # Told late, it may be in other hands, theirs a later take; told twice, it is in nobody's.
+                " and leased_until is not null and takes + delays = %s",
+                (after_seconds, taken.reading_id, taken.takes + taken.delays),
             )
 
     def hurry(self) -> None:

@@ -14,6 +14,7 @@ begun before and not ended: it may be what ends its process.
 import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Protocol
 
 from radloop.inference.adapters.measuring import measure
@@ -93,6 +94,8 @@ class Readers:
         self._taking = threading.Lock()
         self._held: dict[str, float] = {}
         self._batched = set[str]()
+        self._owed: list[Callable[[], None]] = []
+        """What the queue is still to be told."""
         self._urgent, self._calm_at = set[str](), clock.monotonic()
         self._workers = (
             Worker("reader-urgent", lambda: self._turn(URGENT, _URGENT_TOGETHER_S)),
@@ -123,6 +126,7 @@ class Readers:
         While an urgent one is being read, only another urgent one.
         """
         with self._taking:  # all are woken at once: nobody may begin what can wait before it is known what cannot
+            self._pay()
             known = self._caught_up() or self._clock.monotonic() > self._known_by
             hold = _IDLE_S if self._urgent or not known else self._calm_at - self._clock.monotonic()
             taken = self._taken(below if hold <= 0 else URGENT if known else STAT, seconds)
@@ -161,7 +165,7 @@ class Readers:
         taken = {first.case_id: first}
         for one in self._queue.take_beside(first, most - 1, self._being_read()):
             if one.case_id in taken:  # one transaction settles a case once
-                self._queue.give_back(one, 0.0)
+                self._owed.append(partial(self._queue.give_back, one, 0.0))
             else:
                 taken[one.case_id] = one
         return list(taken.values())
@@ -220,7 +224,8 @@ class Readers:
                 self._batched -= batch
         for outcome in outcomes.values():
             measure(outcome)
-        self._queue.end_all([(one, outcomes[one.reading_id].kind) for one in taken if one.reading_id in outcomes])
+        ended = [(one, outcomes[one.reading_id].kind) for one in taken if one.reading_id in outcomes]
+        self._tell(partial(self._queue.end_all, ended))
         return [one for one in taken if one.reading_id not in outcomes]
 
     def _seen_alone(self, taken: Taken, *, hangs: bool) -> None:
@@ -228,14 +233,30 @@ class Readers:
             try:
                 outcome = self._read(taken, hangs=hangs)
             except Parked:
-                self._queue.give_back(taken, back_off(taken.delays))
+                self._tell(partial(self._queue.give_back, taken, back_off(taken.delays)))
                 return
             except Transient as away:
                 # Longer each time: what waits for a version that cannot be loaded must not keep others from being taken.
                 wait = max(away.after or 0.0, min(back_off(taken.delays), _LONGEST_DELAY_S))
-                self._queue.give_back(taken, wait)
+                self._tell(partial(self._queue.give_back, taken, wait))
                 raise Transient(away.reason, after=wait) from away
-            self._queue.end(taken, outcome)
+            self._tell(partial(self._queue.end, taken, outcome))
+
+    def _tell(self, word: Callable[[], None]) -> None:
+        """Tell the queue something; where the store is away, before anything else is taken.
+
+        Else a reading that ended, or was put back, would be taken again and counted as one that ended its process.
+        """
+        try:
+            word()
+        except Transient:
+            self._owed.append(word)
+            raise
+
+    def _pay(self) -> None:
+        while self._owed:
+            self._owed[0]()
+            del self._owed[0]
 
     def _command(self, taken: Taken) -> ReadStudy:
         return ReadStudy(
@@ -256,9 +277,12 @@ class Readers:
         return outcome.kind
 
     def _abandon(self, taken: Taken, reason: str) -> str:
-        log.warning("a reading was abandoned", extra={"reading": taken.reading_id, "reason": reason})
-        self._submit(AbandonReading(
+        """Say that it was not read, unless it was after all; return how it ended."""
+        outcome = self._submit(AbandonReading(
             id=f"{taken.reading_id}/abandoned", subject=taken.case_id, site=taken.site, at=self._clock.now(), actor=SYSTEM,
             role=taken.role, revision=taken.revision, reason=reason,
         ))
+        if outcome.kind == "skipped":
+            return outcome.kind
+        log.warning("a reading was abandoned", extra={"reading": taken.reading_id, "reason": reason})
         return "abandoned"
