@@ -5,7 +5,7 @@ import time
 from radloop.cli.grpc import Cycle, Rooms
 from radloop.kit.errors import Transient
 
-_ENDED = {"none", "gated-out", "released", "failed"}
+_ENDED = {"none", "gated-out", "released", "failed", "unchanged"}
 _LOOK_EVERY_S = 1.0
 _PATIENCE_S = 300.0
 """A room that is started anew answers within it; the cycle goes on meanwhile, whoever looks."""

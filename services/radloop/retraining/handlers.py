@@ -16,7 +16,7 @@ from radloop.kit.flow import (
     on,
 )
 from radloop.retraining.domain.book import (
-    FAILED, GATED_OUT, RELEASED, RELEASING, TRAINING, Book, Change, Cycle, Version, Why, before_production, move, record,
+    FAILED, GATED_OUT, RELEASED, RELEASING, TRAINING, UNCHANGED, Book, Change, Cycle, Version, Why, before_production, move, record,
     refusal, without_last_production,
 )
 from radloop.retraining.domain.case import TEACHING, CaseFile, Label, SnapshotEntry, said_of
@@ -152,7 +152,7 @@ def _hindrance(book: Book | None) -> str:
 def _begin(cause: Input, book: Book, usable: int) -> Record[Book]:
     base = book.base()
     assert base is not None  # no hindrance
-    return _start(cause, book, usable, "cycle", base=base.package)
+    return _start(cause, book, usable, "cycle", base=base.package, built_on=f"version {base.number}")
 
 
 def _start(cause: Input, book: Book, usable: int, job: str, **given: str) -> Record[Book]:
@@ -171,7 +171,10 @@ def _start(cause: Input, book: Book, usable: int, job: str, **given: str) -> Rec
 
 
 def end_cycle(ended: JobEnded, book: Book | None, plan: Plan, sign: Sign) -> Decision[Book]:
-    """A candidate is there with its evidence: passed, it is published and released; failed, it is kept with the reason."""
+    """A candidate is there with its evidence: passed, it is published and released; failed, it is kept with the reason.
+
+    What is the version before once more is none: released, it would retire that one, and a rollback would change nothing.
+    """
     cycle = next((one for one in book.cycles if one.cycle_id == ended.job_id), None) if book else None
     if book is None or cycle is None:
         return Skip("no such cycle")
@@ -181,6 +184,10 @@ def end_cycle(ended: JobEnded, book: Book | None, plan: Plan, sign: Sign) -> Dec
             timers=(At(ended.at + timedelta(seconds=plan.training.quiet_seconds), QUIET),),
         )
     learnt = learnt_from(ended.result)
+    # Answers may have come meanwhile: whether they are enough for the next cycle is asked again.
+    again = At(ended.at + timedelta(seconds=plan.training.quiet_seconds), QUIET)
+    if learnt.unchanged:
+        return Record(book.with_cycle(replace(cycle, state=UNCHANGED, evidence=learnt.evidence)), timers=(again,))
     version = Version(
         number=cycle.version, stage="candidate", package=learnt.package, weights=learnt.weights, snapshot=learnt.snapshot,
         labels=len(learnt.case_ids), gate_passed=learnt.gate_passed, evidence=learnt.evidence, origin=cycle.cycle_id,
@@ -199,10 +206,8 @@ def end_cycle(ended: JobEnded, book: Book | None, plan: Plan, sign: Sign) -> Dec
         version=version.number, snapshot=Blob(learnt.snapshot, learnt.snapshot_size), labels=version.labels,
         gate_passed=learnt.gate_passed, evidence=learnt.evidence, trained_at=ended.at,
     )
-    # Answers may have come meanwhile: whether they are enough for the next cycle is asked again.
     return Record(
-        book, emit=(trained,), deliver=(_publishing(ended, book, version),) if learnt.gate_passed else (),
-        timers=(At(ended.at + timedelta(seconds=plan.training.quiet_seconds), QUIET),),
+        book, emit=(trained,), deliver=(_publishing(ended, book, version),) if learnt.gate_passed else (), timers=(again,),
     )
 
 

@@ -173,6 +173,19 @@ def test_from_a_first_package_to_a_second_release(site: Site) -> None:
         assert site.models()[2] == "production"
 
 
+def test_a_cycle_that_learns_nothing_new_releases_nothing(site: Site) -> None:
+    """The same labels make the same version: released, it would retire its own twin, and a rollback would change nothing."""
+    site.add()
+    site.fill()
+    site.cycle("cycle-1")
+    again = site.cycle("cycle-2")
+    assert (again.state, again.version) == ("unchanged", 0)
+    assert list(again.evidence) == ["nothing new was learned: the same 95 labels, weights and calibration as version 2"]
+    assert site.models() == {1: "retired", 2: "production"}
+    site.study("pool", present=True, patient="one-more", drawn="audit")
+    assert site.cycle("cycle-3").state in {"released", "gated-out"}
+
+
 def test_patients_never_cross_in_what_was_trained(site: Site) -> None:
     """A patient of the gate who is also answered about does not train, whatever was said of them."""
     site.add()

@@ -285,6 +285,17 @@ def test_a_cycle_that_could_not_run_says_why() -> None:
     assert after.running() is None
 
 
+def test_a_cycle_that_learned_nothing_new_makes_no_version() -> None:
+    """The version before serves on, and nothing is said, delivered or recorded of a twin."""
+    before = kept(start_cycle((START, 75), serving()))
+    same = replace(ended(START), result=ended(START).result.replace('"unchanged": false', '"unchanged": true'))
+    decision = end_cycle(same, before, PLAN, SIGN)
+    assert isinstance(decision, Record)
+    after = kept(decision)
+    assert (decision.emit, decision.deliver, after.versions, after.records) == ((), (), before.versions, before.records)
+    assert (after.cycles[-1].state, after.running()) == ("unchanged", None)
+
+
 def test_no_gate_no_promotion() -> None:
     """Neither a model from outside nor a failed candidate reaches a patient by hand."""
     for stage in ("canary", "production"):

@@ -17,7 +17,7 @@ from radloop.retraining.adapters.drift import drift_of
 from radloop.retraining.adapters.package import renumbered, unpack
 from radloop.retraining.adapters.postgres import StoredShelf
 from radloop.retraining.adapters.repository import offered
-from radloop.retraining.domain.book import RELEASING, TRAINING, Book, Version
+from radloop.retraining.domain.book import RELEASING, TRAINING, UNCHANGED, Book, Version
 from radloop.retraining.domain.commands import Adapt, AddModel, Moved, Promote, Rollback, StartCycle, Started
 from radloop.retraining.domain.drift import Drift, Pair
 from radloop.retraining.handlers import not_taken, unlike
@@ -59,9 +59,9 @@ class RetrainingService(rpc.RetrainingServiceServicer):
         state = {RELEASING: TRAINING}.get(cycle.state, cycle.state)
         if state == TRAINING and job == "waiting":
             state = "waiting"
+        version = 0 if state == UNCHANGED else cycle.version  # its number was set aside for nothing
         return pb.GetCycleResponse(
-            cycle_id=cycle.cycle_id, state=state, progress=progress, version=cycle.version, evidence=cycle.evidence,
-            labels=labels, note=note,
+            cycle_id=cycle.cycle_id, state=state, progress=progress, version=version, evidence=cycle.evidence, labels=labels, note=note,
         )
 
     def Adapt(self, request: pb.AdaptRequest, context: grpc.ServicerContext) -> pb.AdaptResponse:  # noqa: ARG002, N802 - gRPC's shape

@@ -7,7 +7,7 @@ from radloop.retraining.domain.record import ChangeRecord, Sign
 
 CLINICAL = ("canary", "production")
 STAGES = ("shadow", *CLINICAL, "retired")
-TRAINING, GATED_OUT, RELEASING, RELEASED, FAILED = "training", "gated-out", "releasing", "released", "failed"
+TRAINING, GATED_OUT, RELEASING, RELEASED, FAILED, UNCHANGED = "training", "gated-out", "releasing", "released", "failed", "unchanged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class Cycle:
-    """One cycle: training, gated-out, releasing, released or failed; `usable` labels were there when it started."""
+    """One cycle: training, gated-out, releasing, released, failed or unchanged; `usable` labels were there when it started."""
 
     cycle_id: str
     version: int

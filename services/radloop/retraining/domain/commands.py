@@ -70,6 +70,8 @@ class Learnt:
     evidence: tuple[str, ...]
     model: str = ""
     """Empty from a cycle of the plan's own model."""
+    unchanged: bool = False
+    """What was learned is the version that the cycle was built on, once more; there is no package."""
 
 
 def learnt_from(result: str) -> Learnt:

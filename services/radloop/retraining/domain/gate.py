@@ -126,7 +126,7 @@ def hold_gate(
 
     if predecessor is None:
         criteria: tuple[Criterion, ...] = (criterion(
-            "AUC", float(auc(candidate, once)[0]), auc(candidate, counts),
+            "AUC, with nothing in production to compare with", float(auc(candidate, once)[0]), auc(candidate, counts),
             plan.auc_at_least_without_predecessor, plan.confidence,
         ),)
     else:

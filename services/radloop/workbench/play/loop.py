@@ -31,7 +31,7 @@ from radloop.workbench.play.settled import behind
 from radloop.workbench.telling import Teller
 from radloop.workbench.workshop import MODEL, first_package, package_tar
 
-_ENDED = frozenset({"released", "gated-out", "failed"})
+_ENDED = frozenset({"released", "gated-out", "failed", "unchanged"})
 _POLL = 0.25
 # Longer than the change-control plan waits after the last answer before a cycle begins by itself.
 _CALM = 7.0
