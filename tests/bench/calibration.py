@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from figures import finish, say
+from figures import Goals, finish, say
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 from strangers import (
@@ -45,6 +45,11 @@ from radloop.workbench.workshop import READS
 
 HALVES, HALF, SEED = 50, 156, 7
 RARE = 0.1
+# Skill, too: a constant is calibrated as well as anybody.
+GOALS = Goals(
+    {"brier_skill_after": 0.0, "brier_skill_after_at_10_percent": 0.0},
+    {"ece_after_minus_floor": 0.015, "ece_after_minus_floor_at_10_percent": 0.015},
+)
 REDRAWN = 200
 NEIGHBOURS = 10
 LATERALS_NEEDED, FEWEST = 20, 10
@@ -188,12 +193,22 @@ def calibrated(scores: Floats, people: People) -> dict[str, float]:
     return told
 
 
+def brier_skill(chances: Floats, labels: Truths) -> float:
+    """Return the Brier skill score over the prevalence itself, told of everybody: 0 knows nothing, 1 knows all (Brier 1950; Murphy 1973).
+
+    Beside the calibration error, which a constant may have as low as anybody.
+    """
+    prevalence = labels.mean()
+    return float(1 - np.mean((chances - labels) ** 2) / (prevalence * (1 - prevalence)))
+
+
 def _compare(account: Account, suffix: str, scores: Floats, labels: Truths, chances: Floats, dice: np.random.Generator) -> None:
     for binned, binning in (("", equal_width), ("_equal_mass", equal_mass)):
         account.note(**{
             f"ece_before{suffix}{binned}": ece(sigmoid(scores), labels, binning),
             f"ece_after{suffix}{binned}": ece(chances, labels, binning), f"ece_floor{suffix}{binned}": floor(chances, dice, binning),
         })
+    account.note(**{f"brier_skill_after{suffix}": brier_skill(chances, labels)})
 
 
 class Distances:
@@ -292,7 +307,7 @@ def strangers(
     return embeddings
 
 
-def main() -> None:
+def main() -> int:
     """Run the benchmark."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--train", type=int, default=0, help="training images, drawn at random (default: all)")
@@ -346,8 +361,8 @@ def main() -> None:
         f"ood_auroc_{kind}_mahalanobis_over_knn": figures[f"ood_auroc_{kind}_mahalanobis"] / figures[f"ood_auroc_{kind}_knn"]
         for kind, embeddings in kinds.items() if len(embeddings) >= FEWEST and not kind.startswith("children")
     }
-    finish("calibration", figures, ratios, ("scikit-learn",))
+    return finish("calibration", figures, ratios, ("scikit-learn",), GOALS)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
