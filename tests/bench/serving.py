@@ -1,10 +1,10 @@
 """What the room adds to its model: DICOM files to stored predictions, beside the same weights asked directly and through Triton.
 
 Three ways to the same answers, alternating in one run: the ONNX file in this process, on prepared tensors; tritonclient, on
-prepared tensors, batch 1 to 32; and the room, from DICOM bytes to predictions in Postgres, many studies waiting. Everything
-computes with as many threads as the package's configuration gives the model. What is counted of the room is the clinic's answers:
-shadow readings come after them. Large radiographs are measured beside, once, with the share of the work that preparing them takes,
-uncompressed and in JPEG 2000.
+prepared tensors, batch 1 to 32 (beside it, with the tensors in system shared memory); and the room, from DICOM bytes to predictions
+in Postgres, many studies waiting. Everything computes with as many threads as the package's configuration gives the model. What is
+counted of the room is the clinic's answers: shadow readings come after them. Large radiographs are measured beside, once, with the
+share of the work that preparing them takes, uncompressed and in JPEG 2000.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -33,6 +34,7 @@ from tests.dicom_making import file_of, radiograph
 from tests.examples.inference import released
 from tests.examples.shared import completed, study
 from tests.integration.inference_room import Room, eventually, opened
+from tritonclient.utils import shared_memory
 
 from radloop.events.prediction import PredictionMade
 from radloop.inference.main import tune
@@ -96,6 +98,34 @@ def asked_through(client: triton.InferenceServerClient, tensors: np.ndarray) -> 
         return said.as_numpy("MEMBERS")
 
     return ask
+
+
+@contextmanager
+def asked_by_memory(client: triton.InferenceServerClient, tensors: np.ndarray) -> Iterator[Callable[[], np.ndarray]]:
+    """Give the same question with its tensors in system shared memory, into which each time they are copied."""
+    name = f"bench-{uuid4().hex}"
+    region = shared_memory.create_shared_memory_region(name, f"/{name}", tensors.nbytes)
+    client.register_system_shared_memory(name, f"/{name}", tensors.nbytes)
+    given = triton.InferInput("IMAGE", list(tensors.shape), "FP32")
+    given.set_shared_memory(name, tensors.nbytes)
+
+    def ask() -> np.ndarray:
+        shared_memory.set_shared_memory_region(region, [tensors])
+        said = client.infer("chest", [given], model_version="1", outputs=[triton.InferRequestedOutput(name) for name in OUTPUTS])
+        return said.as_numpy("MEMBERS")
+
+    def let_go() -> bool:
+        try:
+            client.unregister_system_shared_memory(name)
+        except triton.InferenceServerException as busy:  # the last request is over a moment after its answer
+            return "in use" not in str(busy)
+        return True
+
+    try:
+        yield ask
+    finally:
+        eventually(let_go)
+        shared_memory.destroy_shared_memory_region(region)
 
 
 def filled(room: Room, files: Sequence[bytes], rows: int, columns: int) -> None:
@@ -218,6 +248,7 @@ def measured(stack: Stack, folder: Path, args: argparse.Namespace) -> None:
     here = onnxruntime.InferenceSession(str(made / "model.onnx"), options, providers=["CPUExecutionProvider"])
     direct: dict[int, list[float]] = {batch: [] for batch in BATCHES}
     asked: dict[int, list[float]] = {batch: [] for batch in BATCHES}
+    shared: dict[int, list[float]] = {batch: [] for batch in BATCHES}
     rates, best, alone = [], [], []
     small = [dicom(number, 224, 224) for number in range(1, args.studies + 1)]
     large = [dicom(number, 2500, 2000) for number in range(1, args.large + 1)]
@@ -234,10 +265,12 @@ def measured(stack: Stack, folder: Path, args: argparse.Namespace) -> None:
             for batch in BATCHES:
                 tensors = np.ascontiguousarray(images[:batch])
                 ask = asked_through(client, tensors)
-                assert np.allclose(ask(), here.run(("MEMBERS",), {"IMAGE": tensors})[0], atol=1e-3)
-                one, other = seconds(2.0, lambda tensors=tensors: here.run(OUTPUTS, {"IMAGE": tensors}), ask)
-                direct[batch] += one
-                asked[batch] += other
+                with asked_by_memory(client, tensors) as ask_by_memory:
+                    for way in (ask, ask_by_memory):
+                        assert np.allclose(way(), here.run(("MEMBERS",), {"IMAGE": tensors})[0], atol=1e-3)
+                    took = seconds(3.0, lambda tensors=tensors: here.run(OUTPUTS, {"IMAGE": tensors}), ask, ask_by_memory)
+                for ways, times in zip((direct, asked, shared), took, strict=True):
+                    ways[batch] += times
             # Its best: one client or two, so that tensors may travel while others are computed.
             best.append(max(pipelined(stack.address("triton"), images[:batch], clients, 1.5) for batch in BATCHES for clients in (1, 2)))
             say(f"  round {turn + 1}: the room {rates[-1]:.1f} studies/s, Triton {best[-1]:.1f}")
@@ -264,6 +297,7 @@ def measured(stack: Stack, folder: Path, args: argparse.Namespace) -> None:
     )
     figures = {f"inprocess_p50_ms_b{batch}": p(direct[batch], 50) for batch in BATCHES}
     figures |= {f"triton_p50_ms_b{batch}": p(asked[batch], 50) for batch in BATCHES}
+    figures |= {f"triton_by_memory_p50_ms_b{batch}": p(shared[batch], 50) for batch in BATCHES}
     for batch in BATCHES:
         figures |= tail(f"triton_b{batch}", asked[batch])
     rate = float(np.median(rates))
@@ -276,6 +310,7 @@ def measured(stack: Stack, folder: Path, args: argparse.Namespace) -> None:
         "room_over_triton": float(np.median([room / other for room, other in zip(rates, best, strict=True)])),
         "large_prepare_share": preparing / (preparing + float(np.median(asked[1]))),
         "large_j2k_prepare_share": decoding / (decoding + float(np.median(asked[1]))),
+        **{f"by_memory_over_triton_p50_b{batch}": float(np.median(shared[batch]) / np.median(asked[batch])) for batch in BATCHES},
         "triton_over_inprocess_p50_b1": float(np.median(asked[1]) / np.median(direct[1])),
         "triton_over_inprocess_p50_b16": float(np.median(asked[16]) / np.median(direct[16])),
     }, ("tritonclient", "onnxruntime"), GOALS)
