@@ -199,3 +199,13 @@ def test_a_decoder_knows_no_password(start: Start, monkeypatch: pytest.MonkeyPat
     assert "PATH" in one.environ()
     wait_until(lambda: Path(f"/proc/{one.pid}/oom_score_adj").read_text().strip() == "1000", 20)
 
+
+def test_of_several_compressed_frames_the_one_that_was_asked_for_comes_out(files: Files, start: Start) -> None:
+    """The process is told which one it is; a frame that is not there is refused in the same words as in the thread."""
+    file = next(path for path in sample_files() if path.name == "rtdose_rle.dcm").read_bytes()
+    name, decoders = files.put(file).sha256, start(module="radloop.inference.adapters.decoder")
+    first, last = (decoders.prepare(name, IMAGENET, frame=frame) for frame in (1, 15))
+    assert np.array_equal(last, prepare_file(file, 15, IMAGENET))
+    assert not np.array_equal(first, last)
+    with pytest.raises(DicomError, match="there is no frame 16 of 15"):
+        decoders.prepare(name, IMAGENET, frame=16)

@@ -55,15 +55,18 @@ class ByGrey:
 
 
 def together(count: int, reader: Any, *releases: Any, **changes: Any) -> tuple[dict[str, Seen], Lens]:
-    """Look at as many studies, each of its own grey; `changes` are files by their case's number."""
+    """Look at as many studies, each of its own grey; `changes` are files, or how many images it has, by their case's number."""
     files = example.Files()
     cases, commands = {}, []
     for number in range(count):
         pixels = np.full((32, 32), 20 + 25 * number, np.uint8)
         pixels[0, :2] = 0, 255
         blob = files.put(changes.get(f"file_{number}", file_of(radiograph(pixels, SOPInstanceUID=f"2.25.{number}"))))
-        instance = replace(study().instances[0], blob=blob, sop_instance_uid=f"2.25.{number}")
-        cases[f"case-{number}"] = replace(live(instances=(instance,)), case_id=f"case-{number}")
+        instances = tuple(
+            replace(study().instances[0], blob=blob, sop_instance_uid=f"2.25.{number}{at}")
+            for at in ("", *(f".{more}" for more in range(1, changes.get(f"images_{number}", 1))))
+        )
+        cases[f"case-{number}"] = replace(live(instances=instances), case_id=f"case-{number}")
         commands.append(replace(example.read(changes.get("role", "serving"), 1), id=f"reading-{number}", subject=f"case-{number}"))
     through = Lens(
         Cases(cases, *(releases or (example.released(),))), files, example.Packages(), reader, example.Preparer(files),
@@ -91,12 +94,13 @@ def test_one_that_cannot_be_decoded_fails_alone() -> None:
     assert "image 1 of 1" in seen["reading-1"].failure
 
 
-def test_one_whose_score_is_not_finite_fails_alone() -> None:
-    """A number that is none is rejected for its own study, and never repaired."""
+@pytest.mark.parametrize("output", ["members", "embedding", "evidence"])
+def test_one_whose_score_is_not_finite_fails_alone(output: str) -> None:
+    """A number that is none is rejected for its own study, wherever it stands, and never repaired."""
     class OneIsNone(ByGrey):
         def read(self, package: Package, images: np.ndarray) -> Outputs:
             said = super().read(package, images)
-            said.members[1] = np.nan
+            getattr(said, output)[1] = np.nan
             return said
 
     seen, _ = together(3, OneIsNone())
@@ -129,15 +133,19 @@ def test_versions_never_share_a_batch() -> None:
 
 
 def test_one_stranger_in_a_batch_is_the_only_one() -> None:
-    """Its neighbours are at home all the same: every study is held against the distances of its own images."""
+    """Its neighbours are at home all the same: every study is held against the distances of its own images, however many it has."""
     class OneIsFar(ByGrey):
+        away = iter((4.0, 0.0, 2.0, 1.0, 0.0, 3.0))
+
         def read(self, package: Package, images: np.ndarray) -> Outputs:
             said = super().read(package, images)
-            said.embedding[1] = 100.0
+            said.embedding[:, 0] = [next(self.away) for _ in images]
             return said
 
-    seen, _ = together(3, OneIsFar())
-    assert [one.predictions[0].out_of_distribution for one in seen.values()] == [False, True, False]
+    seen, _ = together(3, OneIsFar(), images_1=3, images_2=2)
+    said = [one.predictions[0] for one in seen.values()]
+    assert [one.ood_score for one in said] == [16.0, 4.0, 9.0]
+    assert [one.out_of_distribution for one in said] == [True, False, False]
 
 
 def test_shadow_versions_read_studies_together_too() -> None:

@@ -1,5 +1,6 @@
 """What a reading said becomes metrics once, and what an image looked like is measured as it was prepared."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -129,3 +130,21 @@ def test_the_readers_measure_what_they_hand_over() -> None:
     for _ in range(3):
         readers._turn()
     assert sample("radloop_probability_count", 104, finding="233604007") == 2
+
+
+def test_what_is_read_together_is_measured_study_by_study() -> None:
+    """Most of a busy day's studies are read in batches: each counts as one that was read alone does, and a repeat not again."""
+    queue = Queue(*(taken(f"reading-{number}", case=f"case-{number}") for number in range(4)))
+
+    def together(commands: Sequence[Any]) -> dict[str, Outcome]:
+        return {
+            command.id: Outcome(kind="recorded", answer=told(105), repeated=command.id == "reading-3") for command, _ in commands
+        }
+
+    readers = Readers(queue, lambda _: Outcome(kind="skipped"), SystemClock(), 1, together=together, most=4)
+    readers._pace["serving"] = 0.001
+    readers._turn()
+    assert len(queue.ended) == 4
+    assert sample("radloop_probability_count", 105, finding="233604007") == 3
+    assert sample("radloop_ood_ratio_count", 105) == 3
+    assert sample("radloop_out_of_distribution_total", 105) == 3

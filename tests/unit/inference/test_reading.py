@@ -224,7 +224,7 @@ def test_an_unknown_or_unfit_age_is_refused(changes: dict[str, Any], why: str) -
 @pytest.mark.parametrize(("changes", "why"), [
     ({"view": "LL"}, "ViewPosition (0018,5101) is LL"), ({"view": ""}, "ViewPosition (0018,5101) is unknown"),
     ({"modality": "CT"}, "Modality"), ({"body_part": "KNEE"}, "BodyPart"), ({"acquired": False}, "no acquired image"),
-    ({"frames": 20}, "single frames"), ({"view": "Doe^John"}, "no such code"),
+    ({"frames": 2}, "single frames"), ({"view": "Doe^John"}, "no such code"),
 ])
 def test_an_image_the_model_was_not_made_for_is_refused(changes: dict[str, Any], why: str) -> None:
     """The reason names the tag, and quotes nothing that may be a name."""
@@ -242,6 +242,7 @@ def test_the_highest_of_the_eligible_images_is_the_answer() -> None:
     outputs = Outputs(logits, np.zeros((3, 4), np.float32), np.zeros((3, 1, 7, 7), np.float32))
     told = answer(outputs, package, Home(np.zeros(4), np.eye(4), 10.0))
     assert (told.image, told.out_of_distribution) == (1, False)
+    assert told.findings[0].probability == pytest.approx(1 / (1 + np.exp(-3.0)))
     lateral = replace(study().instances[0], view="LL", sop_instance_uid="2.25.9")
     through = lens(live(instances=(lateral, *study().instances)), example.released())
     assert said("serving", through).emit[0].prediction.sop_instance_uid == "2.25.1001"
@@ -266,6 +267,13 @@ def test_a_score_that_is_not_finite_is_rejected_and_said(wrong: float) -> None:
     assert isinstance(decision, Reject)
     assert [type(one) for one in decision.emit] == [PredictionFailed]
     assert "not finite" in decision.reason
+
+
+def test_a_distance_that_is_not_finite_is_rejected() -> None:
+    """However finite the embedding: no number is larger than any threshold, and a stranger would be at home."""
+    outputs = Outputs(np.zeros((1, 2, 1), np.float32), np.zeros((1, 4), np.float32), np.zeros((1, 1, 7, 7), np.float32))
+    with pytest.raises(Permanent, match="a distance is not finite"):
+        answer(outputs, example.package(), Home(np.zeros(4), np.full((4, 4), np.nan), 10.0))
 
 
 def test_an_image_that_cannot_be_decoded_fails_the_study_by_tag() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.dicom_making import file_of, radiograph
 from tests.examples import inference as example
 from tests.examples.segmenting import SIDE, segmenter
 from tests.examples.shared import CASE, study
@@ -146,3 +147,98 @@ def test_nobodys_image_and_no_such_frame_are_refused_in_words() -> None:
         bench.segmenters.open(CASE, "1.2.3", 1)
     with pytest.raises(Permanent, match="there is no frame 2 of 1"):
         bench.segmenters.open(CASE, IMAGE.sop_instance_uid, 2)
+
+
+class Noting(Bench):
+    """Notes what the models and the decoders are sent, and answers what it is told to."""
+
+    def __init__(self, case: Case | None = None) -> None:
+        self.sent, self.frames, self.said = list[dict[str, np.ndarray]](), list[int](), dict[str, np.ndarray]()
+        super().__init__(case)
+
+    def infer(
+        self, model: str, version: int, tensors: Any, outputs: Sequence[str], within: float | None = None,
+    ) -> dict[str, np.ndarray]:
+        self.sent.append(dict(tensors))
+        return {name: self.said.get(name, value) for name, value in super().infer(model, version, tensors, outputs, within).items()}
+
+    def prepare(self, sha256: str, preparation: Preparation, orientations: Collection[str] = (), frame: int = 1) -> np.ndarray:
+        self.frames.append(frame)
+        return super().prepare(sha256, preparation, orientations, frame)
+
+
+def test_the_answer_before_is_fed_back_and_said_to_be_there() -> None:
+    """The first prompt has none; each later one goes with the logits of the last answer, and after an undo of the one before it."""
+    bench = Noting()
+    canvas = bench.open()
+    outline, prompts = Outline(canvas.rows, canvas.columns), CLICK
+    for value in (1.0, 2.0, 3.0):
+        bench.said["LOGITS"] = np.full((1, SIDE, SIDE), value, np.float32)
+        outline = outline.drawn(prompts, bench.segmenters.answer(canvas, prompts, outline))
+        prompts = (*prompts, Point(50.0 + value, 50.0))
+    bench.segmenters.answer(canvas, outline.undone().prompts, outline.undone())
+    asked = bench.sent[1:]
+    assert [one["HAS_MASK"].tolist() for one in asked] == [[0.0], [1.0], [1.0], [1.0]]
+    assert [np.unique(one["MASK"]).tolist() for one in asked] == [[0.0], [1.0], [2.0], [2.0]]
+    assert [one["LABELS"].shape for one in asked] == [(1, 2), (1, 3), (1, 4), (1, 3)]
+    assert all(one["MASK"].shape == (1, SIDE, SIDE) and (one["EMBEDDING"] == 1).all() for one in asked)
+
+
+def test_an_embedding_is_known_by_the_encoder_and_by_how_its_image_was_prepared() -> None:
+    """Another encoder's embedding would be outlined as if it were one's own; a newer decoder behind the same encoder needs none anew."""
+    bench = Bench()
+    bench.open()
+    first = bench.described
+    bench.described = replace(first, version=2, weights_sha256="7" * 64)
+    bench.open()
+    assert bench.encoded == 1
+    for other in (
+        replace(first, encoder=replace(first.encoder, weights_sha256="8" * 64)),
+        replace(first, preparation=replace(first.preparation, voi="full-range")),
+    ):
+        bench.described, before = other, bench.encoded
+        bench.open()
+        assert bench.encoded == before + 1
+    assert len(bench.kept) == 3
+
+
+def test_an_embedding_that_is_not_finite_is_neither_used_nor_kept() -> None:
+    """An outline that starts from it is nobody's: the classical method stands in and says why, and what is encoded ahead fails."""
+    bench = Noting()
+    bench.said["IMAGE_EMBEDDING"] = np.full((1, 256, SIDE // 4, SIDE // 4), np.inf, np.float16)
+    canvas = bench.open()
+    assert (canvas.segmenter, canvas.embedding, canvas.reason) == (None, None, "the image's embedding is not finite")
+    with pytest.raises(Permanent, match="embedding is not finite"):
+        bench.segmenters.encode_ahead(CASE)
+    with pytest.raises(Permanent, match="embedding is not finite"):
+        bench.segmenters.propose(file_of(radiograph()))
+    assert bench.kept == {}
+    assert not [one for one in bench.sent if "EMBEDDING" in one]
+
+
+@pytest.mark.parametrize(("output", "shape"), [("LOGITS", (1, SIDE, SIDE)), ("QUALITY", (1,))])
+def test_an_outline_that_is_not_finite_is_refused(output: str, shape: tuple[int, ...]) -> None:
+    """Neither a mask nor what is expected of it is guessed where the model said no number."""
+    bench = Noting()
+    canvas = bench.open()
+    bench.said[output] = np.full(shape, np.nan, np.float32)
+    with pytest.raises(Permanent, match="answer is not finite"):
+        bench.segmenters.answer(canvas, CLICK, Outline(canvas.rows, canvas.columns))
+
+
+@pytest.mark.parametrize("over", [{"signed": True}, {"cancelled": True}, {"live": None}])
+def test_nothing_is_encoded_ahead_for_a_case_that_nobody_will_outline(over: dict[str, Any]) -> None:
+    """Each encoding takes the better part of a second from somebody who waits."""
+    bench = Bench(replace(live(), **over))
+    bench.segmenters.encode_ahead(CASE)
+    assert (bench.encoded, bench.kept) == (0, {})
+
+
+def test_of_several_frames_the_one_that_was_asked_for_is_shown() -> None:
+    """No segmenter reads them, and the classical method outlines the frame that is on the reader's screen."""
+    bench = Noting(live(instances=(replace(IMAGE, frames=3),)))
+    canvas = bench.segmenters.open(CASE, IMAGE.sop_instance_uid, 2)
+    assert (canvas.segmenter, bench.frames, bench.encoded) == (None, [2], 0)
+    assert "single frames" in canvas.reason
+    with pytest.raises(Permanent, match="there is no frame 4 of 3"):
+        bench.segmenters.open(CASE, IMAGE.sop_instance_uid, 4)

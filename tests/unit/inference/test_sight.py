@@ -1,5 +1,6 @@
 """What a model's numbers are taken for: probabilities or logits, members or one, with evidence or without."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from tests.examples.elsewhere import FIELD, SCORES, VECTOR
 from tests.examples.inference import package as chest
 
 from radloop.inference.adapters.sight import logits, probe, read_through
-from radloop.inference.domain.answer import Home, answer
+from radloop.inference.domain.answer import Home, Outputs, answer
 from radloop.inference.ports import Described
 from radloop.kit.errors import Permanent
 from radloop.standards.package import Package
@@ -35,6 +36,11 @@ class Model:
 def model(scores: Any = ((0.1, 0.9),) * 2, vectors: Any = ((0.0, 0.0),) * 2) -> Model:
     """Build the model from elsewhere."""
     return Model(**{SCORES: scores, VECTOR: vectors})
+
+
+def sigmoid(logit: float) -> float:
+    """Return the probability of a logit."""
+    return float(1 / (1 + np.exp(-logit)))
 
 
 def test_probabilities_become_the_logits_behind_them() -> None:
@@ -97,8 +103,19 @@ def test_an_answer_for_fewer_images_is_none() -> None:
 
 
 def test_both_findings_are_calibrated() -> None:
-    """Slope and offset of each, on the logit behind the probability."""
+    """Slope and offset of each, on the logit behind the probability; of several images each finding's highest, and who is named."""
     package: Package = ELSEWHERE
-    said = answer(read_through(model(((0.5, 0.5),) * 2), package, IMAGES), package, HOME)
+    said = answer(read_through(model(((0.9, 0.05), (0.3, 0.6))), package, IMAGES), package, HOME)
     assert [one.code.value for one in said.findings] == ["RID5352", "RID34539"]
-    assert [one.probability for one in said.findings] == pytest.approx([1 / (1 + np.exp(0.5))] * 2)
+    assert [one.probability for one in said.findings] == pytest.approx([sigmoid(1.5 * np.log(9.0) - 0.5), sigmoid(1.5 * np.log(1.5) - 0.5)])
+    assert said.image == 0
+
+
+def test_the_members_are_calibrated_as_their_mean_is() -> None:
+    """Slope and offset, the site's prevalence in it, move every member: the mean's probability lies among theirs."""
+    [finding] = chest().findings
+    package = chest(findings=(replace(finding, calibration=replace(finding.calibration, slope=1.5, offset=-4.0)),))
+    outputs = Outputs(np.array([[[2.0], [3.0]]], np.float32), np.zeros((1, 2), np.float32), np.zeros((1, 1, 7, 7), np.float32))
+    [score] = answer(outputs, package, HOME).findings
+    assert score.members == pytest.approx([sigmoid(-1.0), sigmoid(0.5)])
+    assert score.probability == pytest.approx(sigmoid(-0.25))

@@ -139,7 +139,7 @@ class Segmenters:
                 yield described, ""
 
     def _proposed(self, image: bytes, segmenter: Segmenter) -> Proposal:
-        prepared, encoder = segmenter.preparation, segmenter.encoder
+        prepared = segmenter.preparation
         if image[128:132] == b"DICM":
             seen = self._prepare_bytes(image, prepared, segmenter.applicability.orientations)
             told = header.read(image)
@@ -150,10 +150,10 @@ class Segmenters:
             grey = resize(shown, prepared.rows, prepared.columns)
             mean, std = (np.asarray(numbers, np.float32)[:, None, None] for numbers in (prepared.mean, prepared.std))
             seen = (grey[None] - mean) / std
-        said = self._infer(encoder.model, encoder.version, {"IMAGE": seen[None]}, ("IMAGE_EMBEDDING",))
-        canvas = Canvas(rows, columns, seen[0], hashlib.sha256(image).hexdigest(), segmenter, said["IMAGE_EMBEDDING"])
+        embedding = self._encoded(seen, segmenter)
+        canvas = Canvas(rows, columns, seen[0], hashlib.sha256(image).hexdigest(), segmenter, embedding)
         everything = (Box(0.0, 0.0, float(columns), float(rows)),)
-        answered = self._segmented(canvas, segmenter, said["IMAGE_EMBEDDING"], everything, None)
+        answered = self._segmented(canvas, segmenter, embedding, everything, None)
         return Proposal(full_size(answered.mask, answered.logits, rows, columns), answered.quality or 0.0, segmenter)
 
     def answer(self, canvas: Canvas, prompts: Sequence[Prompt], outline: Outline) -> Answered:
@@ -195,7 +195,7 @@ class Segmenters:
 
     def _embedding(self, image: Instance, frame: int, segmenter: Segmenter, seen: Singles | None) -> NDArray[np.float16]:
         """Return an image's embedding [1, 256, 64, 64]: the one kept, or one that is made and kept now."""
-        prepared, encoder = segmenter.preparation, segmenter.encoder
+        prepared = segmenter.preparation
         method = _method(segmenter)
         known = self._encodings.find(image.blob.sha256, frame, method)
         if known:
@@ -204,12 +204,17 @@ class Segmenters:
                 return kept.reshape(1, -1, prepared.rows // 4, prepared.columns // 4).astype(np.float16)
             except (Permanent, ValueError):
                 pass  # lost, or of another shape: it is made again
-        seen = seen if seen is not None else self._seen(image, frame, segmenter)
+        embedding = self._encoded(seen if seen is not None else self._seen(image, frame, segmenter), segmenter)
+        self._encodings.keep(image.blob.sha256, frame, method, self._files.put(embedding.tobytes()).sha256)
+        return embedding
+
+    def _encoded(self, seen: Singles, segmenter: Segmenter) -> NDArray[np.float16]:
+        """Return what the encoder makes of a prepared image; a decoder may turn what is no number into an outline that looks like one."""
+        encoder = segmenter.encoder
         said = self._infer(encoder.model, encoder.version, {"IMAGE": seen[None]}, ("IMAGE_EMBEDDING",))
-        embedding = said["IMAGE_EMBEDDING"].astype("<f2")
+        embedding: NDArray[np.float16] = said["IMAGE_EMBEDDING"].astype("<f2")
         if not np.isfinite(embedding).all():
             raise Permanent("the image's embedding is not finite")
-        self._encodings.keep(image.blob.sha256, frame, method, self._files.put(embedding.tobytes()).sha256)
         return embedding
 
     def _seen(self, image: Instance, frame: int, segmenter: Segmenter) -> Singles:
