@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from radloop.events.common import Instance
 from radloop.inference.adapters.grabcut import grabcut
-from radloop.inference.adapters.sight import Infer
+from radloop.inference.adapters.sight import Infer, encode_through, outline_through
 from radloop.inference.domain.answer import Singles
 from radloop.inference.domain.case import Case, Images
 from radloop.inference.domain.fitness import refusal
@@ -150,10 +150,10 @@ class Segmenters:
             grey = resize(shown, prepared.rows, prepared.columns)
             mean, std = (np.asarray(numbers, np.float32)[:, None, None] for numbers in (prepared.mean, prepared.std))
             seen = (grey[None] - mean) / std
-        said = self._infer(encoder.model, encoder.version, {"IMAGE": seen[None]}, ("IMAGE_EMBEDDING",))
-        canvas = Canvas(rows, columns, seen[0], hashlib.sha256(image).hexdigest(), segmenter, said["IMAGE_EMBEDDING"])
+        embedding = encode_through(self._infer, encoder.model, encoder.version, prepared, seen)
+        canvas = Canvas(rows, columns, seen[0], hashlib.sha256(image).hexdigest(), segmenter, embedding)
         everything = (Box(0.0, 0.0, float(columns), float(rows)),)
-        answered = self._segmented(canvas, segmenter, said["IMAGE_EMBEDDING"], everything, None)
+        answered = self._segmented(canvas, segmenter, embedding, everything, None)
         return Proposal(full_size(answered.mask, answered.logits, rows, columns), answered.quality or 0.0, segmenter)
 
     def answer(self, canvas: Canvas, prompts: Sequence[Prompt], outline: Outline) -> Answered:
@@ -171,15 +171,14 @@ class Segmenters:
     ) -> Answered:
         side = segmenter.preparation.rows
         places, labels = tokens(prompts, canvas.rows, canvas.columns, side)
-        said = self._infer(segmenter.model, segmenter.version, {
+        said = outline_through(self._infer, segmenter, {
             "EMBEDDING": embedding, "PLACES": places[None], "LABELS": labels[None],
             "MASK": before[None] if before is not None else np.zeros((1, side, side), np.float32),
             "HAS_MASK": np.array([before is not None], np.float32),
-        }, ("LOGITS", "QUALITY"))
-        logits, quality = said["LOGITS"][0], float(said["QUALITY"][0])
-        if not np.isfinite(logits).all() or not np.isfinite(quality):
+        })
+        if not np.isfinite(said.logits).all() or not np.isfinite(said.quality):
             raise Permanent("the segmenter's answer is not finite")
-        return Answered(logits > 0, SEGMENTER, logits, min(max(quality, 0.0), 1.0))
+        return Answered(said.logits > 0, SEGMENTER, said.logits, min(max(said.quality, 0.0), 1.0))
 
     def _serving(self, case: Case, images: Images, model: str) -> tuple[Segmenter | None, str]:
         """Return the segmenter that outlines the one image of these, or None and why not."""
@@ -205,11 +204,10 @@ class Segmenters:
             except (Permanent, ValueError):
                 pass  # lost, or of another shape: it is made again
         seen = seen if seen is not None else self._seen(image, frame, segmenter)
-        said = self._infer(encoder.model, encoder.version, {"IMAGE": seen[None]}, ("IMAGE_EMBEDDING",))
-        embedding = said["IMAGE_EMBEDDING"].astype("<f2")
+        embedding = encode_through(self._infer, encoder.model, encoder.version, prepared, seen)
         if not np.isfinite(embedding).all():
             raise Permanent("the image's embedding is not finite")
-        self._encodings.keep(image.blob.sha256, frame, method, self._files.put(embedding.tobytes()).sha256)
+        self._encodings.keep(image.blob.sha256, frame, method, self._files.put(embedding.astype("<f2").tobytes()).sha256)
         return embedding
 
     def _seen(self, image: Instance, frame: int, segmenter: Segmenter) -> Singles:
