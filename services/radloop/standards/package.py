@@ -25,7 +25,7 @@ OOD_FILE: Final = "ood.npz"
 WEIGHTS_FILE: Final = "model.onnx"
 ENCODER_FILE: Final = "encoder.onnx"
 LARGEST: Final = 256 * 1024
-"""Bytes of a `radloop.yaml`. One of a hundred findings takes 30 KiB; YAML of 1 MiB can keep a processor for half a minute."""
+"""Bytes of a `radloop.yaml`. One of a hundred findings takes 30 KiB; one of 1 MiB keeps a processor for a quarter of a minute and more."""
 LARGEST_IMAGE: Final = 256 * 1024 * 1024
 """Bytes of one prepared image: as many as a request to Triton may carry."""
 _TOLD: Final = 20

@@ -29,6 +29,6 @@ def test_a_package_to_which_nothing_would_be_strange_is_not_taken(precision: Any
 
 
 def test_a_radloop_yaml_too_large_is_not_parsed() -> None:
-    """The room would be at it for half a minute, and whoever sent it could send it again."""
+    """The room would be at it for a quarter of a minute, and whoever sent it could send it again."""
     with pytest.raises(Permanent, match=r"^radloop\.yaml has 1,000,012 bytes, and at most 262,144 are read$"):
         unpack(pack({**files(), "radloop.yaml": b"findings: [" + b"{}, " * 250_000 + b"]"}))

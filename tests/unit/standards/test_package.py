@@ -50,7 +50,7 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
 
 
 def test_a_file_too_large_is_refused_before_it_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """YAML of a megabyte takes half a minute, and every reading waits behind it; the sentence names file, size and limit."""
+    """YAML of a megabyte takes a quarter of a minute, and every reading waits behind it; the sentence names file, size and limit."""
     def parsed(_text: str) -> None:
         raise AssertionError("it was looked at")
 
