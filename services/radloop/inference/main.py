@@ -1,5 +1,6 @@
 """Inference as a process: the only module that knows every concrete thing."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,9 @@ from radloop.kit.memory import keep_memory
 from radloop.kit.room import Furnishing, Room
 from radloop.kit.runner import Runner
 from radloop.kit.store import Store
+
+_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+"""By which BLAS libraries are told how many threads to start, read when each is loaded."""
 
 
 def build(settings: Settings) -> Room:
@@ -81,6 +85,8 @@ def build(settings: Settings) -> Room:
 def tune() -> None:
     """Have this process keep its memory, and a reader compute by its own thread: BLAS's wait by spinning, at the model's cost."""
     keep_memory()
+    # Those that this module's imports brought along are limited now; one that something loads later, or a decoder, reads its number here.
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
     threadpool_limits(1, user_api="blas")
 
 

@@ -24,6 +24,12 @@ FILE: Final = "radloop.yaml"
 OOD_FILE: Final = "ood.npz"
 WEIGHTS_FILE: Final = "model.onnx"
 ENCODER_FILE: Final = "encoder.onnx"
+LARGEST: Final = 256 * 1024
+"""Bytes of a `radloop.yaml`. One of a hundred findings takes 30 KiB; one of 1 MiB keeps a processor for a quarter of a minute and more."""
+LARGEST_IMAGE: Final = 256 * 1024 * 1024
+"""Bytes of one prepared image: as many as a request to Triton may carry."""
+_TOLD: Final = 20
+"""Of the fields that are wrong so many are named: nobody reads more, and a file can be wrong in a hundred thousand places."""
 
 # Strict: `rows: "224"` is a typing error, and the JSON Schema calls it one.
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
@@ -256,6 +262,11 @@ _KINDS: Final = {
 }
 
 
+# A date that is none, more brackets than the stack holds; `!!int ''`, `!!bool x`, `!!timestamp x` and 1:59:59… beyond any float, which
+# PyYAML trips over.
+_NOT_YAML: Final = (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError, ArithmeticError)
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of `radloop.yaml`, for whoever writes one elsewhere."""
     told = TypeAdapter(AnyPackage).json_schema()
@@ -276,10 +287,11 @@ def schema() -> dict[str, Any]:
 
 
 def parse(text: str) -> AnyPackage:
-    """Return the package that a `radloop.yaml` describes, BadPackage with every wrong field where it does not."""
+    """Return the package that a `radloop.yaml` describes; BadPackage with the wrong fields, or unread where it is too large."""
+    _require_small(FILE, len(text.encode(errors="replace")))
     try:
         fields = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as broken:  # a date that is none, more brackets than the stack holds
+    except _NOT_YAML as broken:
         raise BadPackage(f"{FILE} is not YAML: {broken}") from broken
     kind = fields.get("kind", "classifier") if isinstance(fields, dict) else "classifier"
     if not isinstance(kind, str) or kind not in _KINDS:
@@ -307,8 +319,9 @@ def render(package: AnyPackage) -> str:
 
 
 def read(folder: Path) -> AnyPackage:
-    """Return the package of a version's folder; BadPackage where its file is missing or wrong."""
+    """Return the package of a version's folder; BadPackage where its file is missing, too large or wrong."""
     try:
+        _require_small(f"{FILE} of {folder.name}", (folder / FILE).stat().st_size)
         text = (folder / FILE).read_text(encoding="utf-8")
     except FileNotFoundError as missing:
         raise BadPackage(f"{folder.name} has no {FILE}") from missing
@@ -328,6 +341,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _require_small(name: str, size: int) -> None:
+    if size > LARGEST:
+        raise BadPackage(f"{name} has {size:,} bytes, and at most {LARGEST:,} are read")
+
+
 def _plain(value: object) -> object:
     """Return the value with lists for tuples: YAML has no tuples."""
     if isinstance(value, dict):
@@ -336,13 +354,17 @@ def _plain(value: object) -> object:
 
 
 def _sentences(wrong: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, error['loc'])) or 'document'}: {error['msg']}" for error in wrong.errors())
+    errors = wrong.errors(include_url=False, include_context=False, include_input=False)
+    told = "; ".join(f"{'.'.join(map(str, error['loc'])) or 'document'}: {error['msg']}" for error in errors[:_TOLD])
+    return told + (f"; and {len(errors) - _TOLD} more" if len(errors) > _TOLD else "")
 
 
 def _consistent(package: AnyPackage) -> None:
     preparation = package.preparation
     if not len(preparation.mean) == len(preparation.std) == preparation.channels:
         raise BadPackage(f"{FILE}: preparation.mean and preparation.std need one number per channel")
+    if 4 * preparation.channels * preparation.rows * preparation.columns > LARGEST_IMAGE:
+        raise BadPackage(f"{FILE}: preparation: an image of these rows, columns and channels is more than {LARGEST_IMAGE >> 20} MiB")
     if isinstance(package, Segmenter) and package.encoder.model == package.model:
         raise BadPackage(f"{FILE}: encoder.model needs a name of its own, other than the segmenter's")
     if isinstance(package, Package) and len({finding.code for finding in package.findings}) < len(package.findings):

@@ -109,7 +109,7 @@ class Server:
         [images] = tensors.values()
         self.asked.append((version, len(images)))
         self.within.append(within)
-        shapes = {"MEMBERS": (2, 1), "EMBEDDING": (example.WIDTH,), "EVIDENCE": (1, 7, 7)}
+        shapes = {"MEMBERS": (2, 1), "EMBEDDING": (example.WIDTH,), "EVIDENCE": (1, 7, 7), "IMAGE_EMBEDDING": (256, 64, 64)}
         return {name: np.zeros((len(images), *shapes.get(name, (2, 1))), np.float32) for name in outputs}
 
 

@@ -18,6 +18,8 @@ PROMPTED = {
     "MASK": ((1, SIDE, SIDE), "float32"), "HAS_MASK": ((1,), "float32"),
 }
 
+ANSWERED = {"IMAGE_EMBEDDING": (1, 256, SIDE // 4, SIDE // 4), "LOGITS": (1, SIDE, SIDE), "QUALITY": (1,)}
+
 
 class Sent(Server):
     """Notes the tensors it is sent and the outputs that are wanted."""
@@ -30,7 +32,7 @@ class Sent(Server):
         if self.failure:
             raise self.failure
         self.sent.append(({name: (one.shape, str(one.dtype)) for name, one in tensors.items()}, tuple(outputs)))
-        return {name: np.zeros((1, 1), np.float32) for name in outputs}
+        return {name: np.zeros(ANSWERED[name], np.float32) for name in outputs}
 
 
 @pytest.mark.parametrize(("described", "tensors", "outputs"), [

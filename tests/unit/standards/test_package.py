@@ -47,3 +47,51 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
     """A folder without radloop.yaml is no version of a model."""
     with pytest.raises(BadPackage, match=r"radloop\.yaml"):
         package.read(tmp_path)
+
+
+def test_a_file_too_large_is_refused_before_it_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """YAML of a megabyte takes a quarter of a minute, and every reading waits behind it; the sentence names file, size and limit."""
+    def parsed(_text: str) -> None:
+        raise AssertionError("it was looked at")
+
+    monkeypatch.setattr(package.yaml, "safe_load", parsed)
+    told = r"^radloop\.yaml{} has 262,145 bytes, and at most 262,144 are read$"
+    with pytest.raises(BadPackage, match=told.format("")):
+        package.parse("#" + "\n" * package.LARGEST)
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "radloop.yaml").write_bytes(b"#" + b"\n" * package.LARGEST)
+    with pytest.raises(BadPackage, match=told.format(" of 3")):
+        package.read(tmp_path / "3")
+
+
+def test_a_file_as_large_as_is_read_is_read() -> None:
+    """It is bytes that count: a letter of two counts twice."""
+    text = package.render(CHEST)
+    filled = text + "#" * (package.LARGEST - len(text.encode()))
+    assert package.parse(filled) == CHEST
+    with pytest.raises(BadPackage, match="at most"):
+        package.parse(filled[:-1] + "é")
+
+
+@pytest.mark.parametrize("text", [
+    "a: 1:" + "59:" * 200 + "1.5", "a: !!int ''", "a: !!bool x", "a: !!timestamp x", "a: !!float ''", "a: 2001-13-01", "[" * 5000,
+])
+def test_what_trips_the_parser_is_a_wrong_file_like_any_other(text: str) -> None:
+    """One such file must not end whoever reads all of them."""
+    with pytest.raises(BadPackage, match="is not YAML"):
+        package.parse(text)
+
+
+def test_a_file_that_is_wrong_everywhere_is_refused_in_a_sentence() -> None:
+    """The reason stands in readiness and in answers: it names the first fields, and how many there are beside them."""
+    with pytest.raises(BadPackage) as refused:
+        package.parse("findings: [" + "{}, " * 10_000 + "]")
+    assert "findings.0.code" in refused.value.reason
+    assert refused.value.reason.endswith(" more")
+    assert len(refused.value.reason) < 2_000
+
+
+def test_an_image_that_no_request_can_carry_is_refused() -> None:
+    """Nobody could be asked about it, and already the blank one of the warm-up would fill the memory."""
+    with pytest.raises(BadPackage, match="preparation: an image of these rows, columns and channels is more than 256 MiB"):
+        package.render(replace(CHEST, preparation=replace(IMAGENET, rows=10**9)))

@@ -25,7 +25,7 @@ from radloop.inference.ports import Packages
 from radloop.kit import telemetry
 from radloop.kit.clock import Clock
 from radloop.kit.errors import Permanent, RadloopError, Transient
-from radloop.kit.worker import Worker
+from radloop.kit.worker import Worker, places
 from radloop.standards.package import Encoder, Package
 
 log = logging.getLogger(__name__)
@@ -45,12 +45,20 @@ bound of its queue costs one request in twenty half a second (2.51), so the conf
 MOST_ENCODINGS = 8
 """Each takes the better part of a second."""
 
+_UNFORESEEN = (ValueError, TypeError, LookupError, ArithmeticError)
+"""What comes of an answer in a way that nobody thought of: the version's own fault, and no reason to leave the others unloaded."""
+
 Key = tuple[str, int]
 
 
 def _needed(model: Model) -> int:
     """Return how soon a model is needed: those that patients need come first, whatever their names."""
     return min((NEED.index(one.stage) for one in model.to_load()), default=len(NEED))
+
+
+def _of(surprise: Exception) -> str:
+    """Return what is told of it: where, and never its message, which may repeat anything."""
+    return f"its answer cannot be read: {type(surprise).__name__} at {places(surprise)[-1]}"
 
 
 class Server(Protocol):
@@ -265,6 +273,9 @@ class Loaded:
         except Permanent as refused:
             self._cool(key, since, refused)
             self._refuse(key, refused.reason)
+        except _UNFORESEEN as surprise:
+            self._cool(key, since, Permanent(_of(surprise)))
+            self._refuse(key, _of(surprise))
         except Transient as failed:
             self._cool(key, since, failed)
             self._late[key] = self._late.get(key, 0) + 1 if isinstance(failed, LateError) else 0

@@ -5,11 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
-from zipfile import BadZipFile
-
-import numpy as np
 
 from radloop.inference.domain.answer import Home
 from radloop.inference.domain.model import NEED, Model, Version
@@ -18,7 +14,7 @@ from radloop.kit.clock import Clock, SystemClock
 from radloop.kit.errors import Permanent, Transient
 from radloop.standards import package as standard
 from radloop.standards.package import Segmenter
-
+from radloop.standards.strangers import known
 
 MENDED_AFTER_S = 5.0
 """A version that is not in order is looked at again after this: it may be mended where it lies."""
@@ -107,14 +103,14 @@ def _check_encoder(repository: Path, encoder: standard.Behind) -> None:
 
 
 def _home(folder: Path, package: standard.Package) -> Home:
-    """Return the embeddings a version knows; a version that cannot tell strangers is not used."""
+    """Return the embeddings a version knows; Permanent where it cannot tell strangers by them: it is not used."""
     if package.ood is None:
         raise Permanent(f"{package.model} {package.version} has no out-of-distribution parameters")
     data = (folder / package.ood.file).read_bytes()
     if hashlib.sha256(data).hexdigest() != package.ood.sha256:
         raise Permanent(f"{package.ood.file} of {package.model} {package.version} is not what its package names")
     try:
-        with np.load(BytesIO(data), allow_pickle=False) as stored:
-            return Home(stored["mean"].astype(np.float64), stored["precision"].astype(np.float64), package.ood.threshold)
-    except (BadZipFile, KeyError, ValueError, EOFError) as broken:
-        raise Permanent(f"{package.ood.file} of {package.model} {package.version} cannot be read") from broken
+        mean, precision = known(data)
+    except Permanent as useless:
+        raise Permanent(f"{package.model} {package.version}: {useless.reason}") from useless
+    return Home(mean, precision, package.ood.threshold)

@@ -7,15 +7,16 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from radloop.events.common import Instance
+from radloop.events.common import Blob, Instance
 from radloop.inference.adapters.grabcut import grabcut
-from radloop.inference.adapters.sight import Infer
+from radloop.inference.adapters.sight import Infer, encode_through, outline_through
 from radloop.inference.domain.answer import Singles
 from radloop.inference.domain.case import Case, Images
 from radloop.inference.domain.fitness import refusal
@@ -25,6 +26,7 @@ from radloop.inference.ports import Desk, Files, Packages, Preparer
 from radloop.kit.errors import Permanent, Transient
 from radloop.standards.dicom import header
 from radloop.standards.dicom.errors import Unfit
+from radloop.standards.dicom.header import InstanceFacts
 from radloop.standards.dicom.pixels import resize
 from radloop.standards.masks import Mask
 from radloop.standards.pictures import grey_of
@@ -117,11 +119,17 @@ class Segmenters:
                     self._embedding(image, 1, segmenter, None)
 
     def propose(self, image: bytes, model: str = "") -> Proposal:
-        """Outline all that a segmenter was adapted to on an image at hand; raise Permanent where none serves or it cannot be read."""
-        segmenter, reason = next(self._segmenters(model, lambda known: known.production), (None, _none(model)))
+        """Outline all that a segmenter was adapted to on an image at hand, a DICOM object, a PNG or a JPEG.
+
+        Raise Permanent where none serves, none was made for what the object says it is, or it cannot be read.
+        """
+        facts = header.read(image) if image[128:132] == b"DICM" else None
+        if facts is not None and facts.not_acquired:
+            raise Permanent(facts.not_acquired)
+        segmenter, reason = self._fit(model, lambda known: known.production, _at_hand(image, facts) if facts is not None else None)
         if segmenter is None:
             raise Permanent(reason)
-        return self._proposed(image, segmenter)
+        return self._proposed(image, facts, segmenter)
 
     def _segmenters(self, model: str, serving: Callable[[Model], Version | None]) -> Iterator[tuple[Segmenter | None, str]]:
         """Yield the segmenters of this name (empty: of any) that serve, or why one cannot."""
@@ -138,19 +146,18 @@ class Segmenters:
             if isinstance(described, Segmenter):
                 yield described, ""
 
-    def _proposed(self, image: bytes, segmenter: Segmenter) -> Proposal:
-        prepared = segmenter.preparation
-        if image[128:132] == b"DICM":
+    def _proposed(self, image: bytes, facts: InstanceFacts | None, segmenter: Segmenter) -> Proposal:
+        prepared, encoder = segmenter.preparation, segmenter.encoder
+        if facts is not None:
             seen = self._prepare_bytes(image, prepared, segmenter.applicability.orientations)
-            told = header.read(image)
-            rows, columns = told.rows, told.columns
+            rows, columns = facts.rows, facts.columns
         else:
             shown = grey_of(image)
             rows, columns = shown.shape
             grey = resize(shown, prepared.rows, prepared.columns)
             mean, std = (np.asarray(numbers, np.float32)[:, None, None] for numbers in (prepared.mean, prepared.std))
             seen = (grey[None] - mean) / std
-        embedding = self._encoded(seen, segmenter)
+        embedding = encode_through(self._infer, encoder.model, encoder.version, prepared, seen)
         canvas = Canvas(rows, columns, seen[0], hashlib.sha256(image).hexdigest(), segmenter, embedding)
         everything = (Box(0.0, 0.0, float(columns), float(rows)),)
         answered = self._segmented(canvas, segmenter, embedding, everything, None)
@@ -171,23 +178,28 @@ class Segmenters:
     ) -> Answered:
         side = segmenter.preparation.rows
         places, labels = tokens(prompts, canvas.rows, canvas.columns, side)
-        said = self._infer(segmenter.model, segmenter.version, {
+        said = outline_through(self._infer, segmenter, {
             "EMBEDDING": embedding, "PLACES": places[None], "LABELS": labels[None],
             "MASK": before[None] if before is not None else np.zeros((1, side, side), np.float32),
             "HAS_MASK": np.array([before is not None], np.float32),
-        }, ("LOGITS", "QUALITY"))
-        logits, quality = said["LOGITS"][0], float(said["QUALITY"][0])
-        if not np.isfinite(logits).all() or not np.isfinite(quality):
+        })
+        if not np.isfinite(said.logits).all() or not np.isfinite(said.quality):
             raise Permanent("the segmenter's answer is not finite")
-        return Answered(logits > 0, SEGMENTER, logits, min(max(quality, 0.0), 1.0))
+        return Answered(said.logits > 0, SEGMENTER, said.logits, min(max(said.quality, 0.0), 1.0))
 
     def _serving(self, case: Case, images: Images, model: str) -> tuple[Segmenter | None, str]:
         """Return the segmenter that outlines the one image of these, or None and why not."""
+        return self._fit(model, lambda known: known.serving(case), (images, case.procedure))
+
+    def _fit(
+        self, model: str, serving: Callable[[Model], Version | None], shown: tuple[Images, str] | None,
+    ) -> tuple[Segmenter | None, str]:
+        """Return the first segmenter made for an image and its procedure, or for one of which nothing is known; or None and why not."""
         reason = _none(model)
-        for segmenter, wrong in self._segmenters(model, lambda known: known.serving(case)):
+        for segmenter, wrong in self._segmenters(model, serving):
             if segmenter is None:
                 reason = wrong
-            elif why := refusal(images, case.procedure, segmenter.applicability):
+            elif shown is not None and (why := refusal(*shown, segmenter.applicability)):
                 reason = f"{segmenter.model} {segmenter.version} does not outline it: {why}"
             else:
                 return segmenter, ""
@@ -195,8 +207,7 @@ class Segmenters:
 
     def _embedding(self, image: Instance, frame: int, segmenter: Segmenter, seen: Singles | None) -> NDArray[np.float16]:
         """Return an image's embedding [1, 256, 64, 64]: the one kept, or one that is made and kept now."""
-        prepared = segmenter.preparation
-        method = _method(segmenter)
+        prepared, encoder, method = segmenter.preparation, segmenter.encoder, _method(segmenter)
         known = self._encodings.find(image.blob.sha256, frame, method)
         if known:
             try:
@@ -204,17 +215,9 @@ class Segmenters:
                 return kept.reshape(1, -1, prepared.rows // 4, prepared.columns // 4).astype(np.float16)
             except (Permanent, ValueError):
                 pass  # lost, or of another shape: it is made again
-        embedding = self._encoded(seen if seen is not None else self._seen(image, frame, segmenter), segmenter)
-        self._encodings.keep(image.blob.sha256, frame, method, self._files.put(embedding.tobytes()).sha256)
-        return embedding
-
-    def _encoded(self, seen: Singles, segmenter: Segmenter) -> NDArray[np.float16]:
-        """Return what the encoder makes of a prepared image; a decoder may turn what is no number into an outline that looks like one."""
-        encoder = segmenter.encoder
-        said = self._infer(encoder.model, encoder.version, {"IMAGE": seen[None]}, ("IMAGE_EMBEDDING",))
-        embedding: NDArray[np.float16] = said["IMAGE_EMBEDDING"].astype("<f2")
-        if not np.isfinite(embedding).all():
-            raise Permanent("the image's embedding is not finite")
+        seen = seen if seen is not None else self._seen(image, frame, segmenter)
+        embedding = encode_through(self._infer, encoder.model, encoder.version, prepared, seen)
+        self._encodings.keep(image.blob.sha256, frame, method, self._files.put(embedding.astype("<f2").tobytes()).sha256)
         return embedding
 
     def _seen(self, image: Instance, frame: int, segmenter: Segmenter) -> Singles:
@@ -223,6 +226,19 @@ class Segmenters:
 
 def _none(model: str) -> str:
     return f"no segmenter {model} serves" if model else "no segmenter serves"
+
+
+def _at_hand(image: bytes, facts: InstanceFacts) -> tuple[Images, str]:
+    """Return an image that is of no case as a study of its own, and the code of the procedure that it names itself."""
+    alone = Instance(
+        sop_instance_uid=facts.sop_instance_uid, sop_class_uid=facts.sop_class_uid, series_uid=facts.series_uid,
+        blob=Blob(hashlib.sha256(image).hexdigest(), len(image)), modality=facts.modality, body_part=facts.body_part, view=facts.view,
+        rows=facts.rows, columns=facts.columns, frames=facts.frames,
+    )
+    study = Images(
+        revision=0, instances=(alone,), arrived_at=datetime.min.replace(tzinfo=UTC), age_years=facts.age_years, sex=facts.sex,
+    )
+    return study, facts.procedure_code
 
 
 def _method(segmenter: Segmenter) -> str:

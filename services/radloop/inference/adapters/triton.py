@@ -4,6 +4,7 @@ Its client is for one thread at a time, so each thread has its own.
 """
 
 import json
+import struct
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -66,7 +67,10 @@ class Triton:
                 client_timeout=self._deadline if within is None else min(within, self._deadline),
                 headers={"traceparent": parent} if parent else None,
             )
+        try:
             values = {name: said.as_numpy(name) for name in outputs}
+        except (ValueError, TypeError, struct.error) as broken:  # the bytes are all there, and are no array of the shape they say
+            raise Permanent(f"{model} {version} answered with what cannot be decoded") from broken
         missing = [name for name, value in values.items() if value is None]
         if missing:
             raise Permanent(f"{model} {version} did not answer with {', '.join(missing)}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from radloop.events.prediction import FindingScore
 from radloop.kit.errors import Permanent
 from radloop.standards.package import Finding, Package
 
+ANOTHER_SHAPE: Final = "the model's outputs have another shape than its package says"
 Singles = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
@@ -29,7 +31,9 @@ class Outputs:
 
 
 def joined(parts: Sequence[Outputs]) -> Outputs:
-    """Return the outputs of batches as those of all their images, in order."""
+    """Return the outputs of batches as those of all their images, in order; Permanent where each batch has shapes of its own."""
+    if len({(one.members.shape[1:], one.embedding.shape[1:], one.evidence.shape[1:]) for one in parts}) > 1:
+        raise Permanent(ANOTHER_SHAPE)
     return parts[0] if len(parts) == 1 else Outputs(
         *(np.concatenate([getattr(one, name) for one in parts]) for name in ("members", "embedding", "evidence")),
     )
@@ -69,7 +73,7 @@ def require_shapes(outputs: Outputs, package: Package, home: Home) -> None:
         outputs.members.shape != (count, package.members, findings) or outputs.embedding.shape != (count, home.mean.size)
         or outputs.evidence.ndim != 4 or outputs.evidence.shape[:2] != (count, findings)
     ):
-        raise Permanent("the model's outputs have another shape than its package says")
+        raise Permanent(ANOTHER_SHAPE)
 
 
 def answer(outputs: Outputs, package: Package, home: Home, distances: Doubles | None = None) -> Answer:

@@ -3,6 +3,7 @@
     images/<name>.{png,jpg,dcm}     masks/<name>.png     patients.csv (name,patient)
 
 Without patients.csv a DICOM object's PatientID says whose it is, and any other image counts as a patient of its own.
+Names and patients are compared as text, whatever bytes a system writes an accent in.
 In a mask 255 is inside and all else outside. Structures are the connected parts of a mask, each to be outlined on its own.
 """
 
@@ -12,6 +13,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from unicodedata import normalize
 
 import cv2
 import numpy as np
@@ -77,7 +79,12 @@ def _paired(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[st
 
 def _patient_of(data: bytes) -> str:
     """Return the PatientID that an image names, empty where it names none."""
-    return text(open_file(data, pixels=False), "PatientID") if _is_dicom(data) else ""
+    return _composed(text(open_file(data, pixels=False), "PatientID")) if _is_dicom(data) else ""
+
+
+def _composed(name: str) -> str:
+    """Return a name in Unicode's form NFC: macOS writes é as e and an accent, and one patient must not be two."""
+    return normalize("NFC", name)
 
 
 def _is_dicom(data: bytes) -> bool:
@@ -99,9 +106,10 @@ def _files(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[str
                     patients = _listed(held.read())
                 elif path.parent.name in {"images", "masks"}:
                     into = images if path.parent.name == "images" else masks
-                    if path.stem in into:
+                    name = _composed(path.stem)
+                    if name in into:
                         raise Permanent(f"two {path.parent.name} have the same name")
-                    into[path.stem] = held.read()
+                    into[name] = held.read()
     except (tarfile.TarError, EOFError, OSError) as broken:
         raise Permanent("the confirmed masks are no tar") from broken
     return images, masks, patients
@@ -112,7 +120,7 @@ def _listed(data: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
         for row in csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline="")):
-            name, patient = ((row.get(column) or "").strip() for column in ("name", "patient"))
+            name, patient = (_composed((row.get(column) or "").strip()) for column in ("name", "patient"))
             if found.setdefault(name, patient) != patient:
                 raise Permanent("patients.csv lists a name twice, with different patients")
     except csv.Error as broken:

@@ -24,6 +24,7 @@ from radloop.retraining.domain.distribution import Distribution
 from radloop.retraining.domain.heads import Heads
 from radloop.retraining.domain.learning import Learned, Reading
 from radloop.standards import package as standard
+from radloop.standards.strangers import known
 
 CONFIG, GPU_CONFIG, SNAPSHOT_FILE, CODE_FILE = "config.pbtxt", "config.gpu.pbtxt", "snapshot.npz", "model.py"
 _OF_THE_MODEL = (CONFIG, GPU_CONFIG)
@@ -138,19 +139,13 @@ def _knows_strangers(says: standard.Package, package: Files) -> None:
     """Raise Permanent where a classifier could not tell strangers: no version is used that cannot."""
     if says.ood is None:
         raise Permanent(f"{standard.FILE}: ood: {standard.OOD_FILE} is needed: what cannot tell the unknown from the known is not served")
-    try:
-        with np.load(io.BytesIO(package[says.ood.file]), allow_pickle=False) as stored:
-            mean, precision = stored["mean"], stored["precision"]
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as broken:
-        raise Permanent(f"{says.ood.file} is no npz with the arrays mean and precision") from broken
+    mean, precision = known(package[says.ood.file])
     [width] = outputs_of(parsed(package[standard.WEIGHTS_FILE]))[says.tensors.embedding][1:]
-    if mean.ndim != 1 or precision.shape != (mean.size, mean.size) or width not in {-1, mean.size}:
+    if width not in {-1, mean.size}:
         raise Permanent(
             f"{says.ood.file}: mean is {mean.shape} and precision {precision.shape},"
             f" {says.tensors.embedding} is [batch, {width}]: they must be [D], [D, D] and [batch, D]",
         )
-    if not (np.isfinite(mean).all() and np.isfinite(precision).all()):
-        raise Permanent(f"{says.ood.file} holds a number that is not finite")
 
 
 def _stands_behind(says: standard.Segmenter, encoder: bytes) -> None:
