@@ -81,6 +81,7 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
         self.outcomes: dict[str, str] = {}
         self.retried: list[str] = []
         self.ready = True
+        self.backlog = {"outbox": 3}
         self.blown: admin.BlownFuse | None = None
         self.gate = ""
         self.cycles = 1
@@ -108,7 +109,7 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
     def Status(self, request, context):
         repeat = self.repeats[0] if len(self.repeats) == 1 else self.repeats.pop(0)
         return admin.StatusResponse(room="x", ready=self.ready, reasons=[] if self.ready else ["postgres is away"],
-                                    backlog={"outbox": 3, "repeat": repeat},
+                                    backlog={**self.backlog, "repeat": repeat},
                                     fuse_open=self.blown is not None, blown=self.blown)
 
     def Replay(self, request, context):

@@ -51,6 +51,29 @@ def test_status_tells_of_an_open_fuse(house: House, capsys: pytest.CaptureFixtur
     assert told == {"since": "2026-03-02T08:30:00+00:00", "causes": ["KeyError in rank"], "next_try": "2026-03-02T08:31:00+00:00"}
 
 
+def test_status_says_each_reason_for_its_exit_status(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nobody has to look through the columns: what waits in quarantine, a fuse and a room not ready are a line each at the end."""
+    monkeypatch.setattr("radloop.cli.grpc.Rooms.names", ("ingestion",))
+    house.backlog["quarantine"] = 1
+    assert main(["status"]) == 1
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last == "ingestion: 1 in quarantine; `radloop quarantine list --room ingestion` says what and why"
+    house.ready = False
+    house.blown = admin.BlownFuse(since=after(0), causes=["KeyError in rank"], next_try=after(60))
+    assert main(["status"]) == 1
+    *_, not_ready, fuse, quarantine = capsys.readouterr().out.splitlines()
+    assert not_ready == "ingestion is not ready: postgres is away"
+    assert fuse.startswith("ingestion: the fuse is open since ")
+    assert quarantine == last
+    assert main(["status", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["wrong"] == [not_ready, fuse, quarantine]
+    house.ready, house.blown, house.backlog = True, None, {}
+    assert main(["status"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("ingestion ")
+
+
 def test_without_a_stack_the_command_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
