@@ -155,7 +155,7 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
         return retraining.ListModelsResponse(models=self.versions)
 
     def GetDrift(self, request, context):
-        return retraining.GetDriftResponse(versions=self.drifts if request.model == "chest" else [])
+        return retraining.GetDriftResponse(versions=[one for one in self.drifts if one.model == request.model])
 
     def StartCycle(self, request, context):
         return retraining.StartCycleResponse(cycle_id="c1", reason=self.gate)

@@ -300,11 +300,27 @@ def test_drift_is_a_table_and_a_sentence_a_line(house: House, capsys: pytest.Cap
     """Figures of each version, then what they mean; what moved is marked, and it is no failure of the command."""
     assert main(["models", "drift"]) == 0
     told = capsys.readouterr().out
-    [row] = [line.split("  ") for line in told.splitlines() if line.startswith("2 ")]
+    [row] = [line.split("  ") for line in told.splitlines() if line.startswith("chest  2 ")]
     assert [cell.strip() for cell in row if cell.strip()] == [
-        "2", "production", "1200", "233604007", "0.22 → 0.41", "20% → 45%", "0.31", "1% → 2%", "1.04 times", "0.05"]
+        "chest", "2", "production", "1200", "233604007", "0.22 → 0.41", "20% → 45%", "0.31", "1% → 2%", "1.04 times", "0.05"]
     assert "\n  ! Pneumonia: probabilities moved: PSI .31 over .25\n" in told
     assert "\n    out of distribution: 2% of the latest 200\n" in told
+
+
+def test_drift_has_a_row_of_every_model_that_reads(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A version that was just added under another name has read nothing, and its row says so; `--model` asks for one."""
+    house.versions.append(retraining.ModelVersion(model="adult-chest", version=1, stage="shadow", since=after(0), labels=0))
+    none = retraining.DriftVerdict(moved=False, sentence="too few cases to judge: 0 live ones read, 100 are needed")
+    house.drifts.append(retraining.VersionDrift(model="adult-chest", version=1, stage="shadow", cases=0, window=0, verdicts=[none]))
+    assert main(["models", "drift"]) == 0
+    told = capsys.readouterr().out
+    assert any(line.split()[:4] == ["adult-chest", "1", "shadow", "0"] for line in told.splitlines())
+    assert "adult-chest version 1\n    too few cases to judge: 0 live ones read" in told
+    assert main(["models", "drift", "--model", "chest"]) == 0
+    assert "adult-chest" not in capsys.readouterr().out
+    house.versions = []
+    assert main(["models", "drift"]) == 0
+    assert "no version reads studies; `radloop models list`" in capsys.readouterr().out
 
 
 def test_drift_for_programs_is_one_object_a_version(house: House, capsys: pytest.CaptureFixture[str]) -> None:
