@@ -96,6 +96,7 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
         self.checked: list[bytes] = []
         self.not_taken = ""
         self.described = ""
+        self.no_segmenter = ""
         self.masks: list[tuple[str, bytes]] = []
         self.shown: list[str] = []
         self.undone: list[str] = []
@@ -192,6 +193,8 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
         return retraining.RollbackResponse(version=1)
 
     def Propose(self, request, context):
+        if self.no_segmenter:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, self.no_segmenter)
         if request.image == b"away":
             context.abort(grpc.StatusCode.UNAVAILABLE, "no segmenter yet")
         if b"broken" in request.image:

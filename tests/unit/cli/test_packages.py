@@ -218,8 +218,11 @@ def test_what_cannot_be_handed_over_is_said(house: House, drawn: tuple[Path, Pat
     (images.parent / "patients.csv").write_text("file;person\n")
     assert main([*words, "--patients", str(images.parent / "patients.csv")]) == 78
     assert "needs the columns name and patient" in capsys.readouterr().err
-    assert main(["models", "adapt", "--images", str(images / "none"), "--masks", str(masks)]) == 1
-    assert "No such file or directory" in capsys.readouterr().err
+    with_folders = {"--images": str(images), "--masks": str(masks), "--patients": str(images / "none.csv")}
+    for option in with_folders:
+        nowhere = [word for pair in {**with_folders, option: "/nope"}.items() for word in pair]
+        assert main(["models", "adapt", *nowhere]) == 78
+        assert f"{option}: /nope " in capsys.readouterr().err
     with pytest.raises(SystemExit) as wrong:
         main(["models", "adapt", "--images", str(images)])
     assert wrong.value.code == 2
