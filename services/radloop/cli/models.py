@@ -95,7 +95,7 @@ def run_cycle(rooms: Rooms, args: argparse.Namespace) -> int:
 def add(rooms: Rooms, args: argparse.Namespace) -> int:
     """Register a package."""
     package = packages.packed(args.folder)
-    model = args.model or packages.named(package)
+    model = args.model or packages.named(package, args.folder)
     version, reason = rooms.add_model(model, package, str(uuid.uuid4()))
     if reason:
         print(f"radloop: not taken: {reason}", file=sys.stderr)

@@ -66,7 +66,12 @@ def test_what_is_wrong_with_a_folder_is_said_before_anybody_is_asked(
     assert "model.onnx is missing" in capsys.readouterr().err
     (made / "radloop.yaml").write_text("model: adult-chest\n")
     assert main(["models", "validate", str(made)]) == 1
-    assert "applicability: Field required" in capsys.readouterr().err
+    assert f"radloop: {made / 'radloop.yaml'}: version: is missing; " in capsys.readouterr().err
+    for text, says in ((b"model: a: b", "no YAML: line 1, column 9: mapping values are not allowed here"), (b"\xff", "")):
+        (made / "radloop.yaml").write_bytes(text)
+        assert main(["models", "add", str(made)]) == 1
+        assert (told := capsys.readouterr().err).startswith(f"radloop: {made / 'radloop.yaml'}")
+        assert says in told
     (made / "radloop.yaml").unlink()
     assert main(["models", "validate", str(made)]) == 78
     assert "has no radloop.yaml; give the numbered version folder" in capsys.readouterr().err
@@ -83,9 +88,14 @@ def test_a_tar_is_handed_over_as_it_is(house: House, tmp_path: Path, capsys: pyt
     assert main(["models", "add", str(tmp_path / "made.tar")]) == 0
     assert house.packages == house.checked == [(tmp_path / "made.tar").read_bytes()]
     assert "adult-chest version 1, in shadow" in capsys.readouterr().out
+    (made / "radloop.yaml").write_text("kind: other")
+    with tarfile.open(tmp_path / "other.tar", "w") as tar:
+        tar.add(made / "radloop.yaml", "radloop.yaml")
+    assert main(["models", "add", str(tmp_path / "other.tar")]) == 1
+    assert f"{tmp_path / 'other.tar'}: radloop.yaml: kind: one of classifier, segmenter, encoder" in capsys.readouterr().err
     (tmp_path / "note.tar").write_text("no tar")
     assert main(["models", "add", str(tmp_path / "note.tar")]) == 78
-    assert "not a tar with radloop.yaml in it" in capsys.readouterr().err
+    assert f"{tmp_path / 'note.tar'}: not a tar with radloop.yaml in it" in capsys.readouterr().err
 
 
 def test_a_tar_that_is_none_is_in_order_for_nobody(nobody: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
