@@ -56,6 +56,17 @@ NO_AI = replace(
 )
 
 
+def test_the_study_to_trace_is_one_that_a_serving_version_read() -> None:
+    """Lifted and signed where there is one; what came before a version served tells less, and without a model any is named."""
+    first, *others = STUDIES
+    before = replace(first, accession="A-before", version=0, probability=None, lifted=False)
+    assert replace(STORY, studies=(before, *others, first)).worth_tracing == first.accession
+    open_yet = replace(first, signed=None)
+    assert replace(STORY, studies=(before, open_yet, *others)).worth_tracing == others[0].accession
+    assert NO_AI.worth_tracing == "A0"
+    assert replace(STORY, studies=()).worth_tracing == ""
+
+
 class Tags(HTMLParser):
     """Keeps every element, and whether what was opened was closed."""
 
