@@ -116,6 +116,42 @@ def test_trace_tells_the_story_of_a_case(house: House, capsys: pytest.CaptureFix
     assert "heard StudyCompleted: recorded" in capsys.readouterr().out
 
 
+def test_a_reason_is_told_once_in_a_trace(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Triage, the inbox and the next revision have the same reason that inference gave: they refer to it; another one is told."""
+    def failed(seconds: float, reason: str) -> admin.TraceEntry:
+        one = said(seconds, "inference", "prediction-failed")
+        one.facts = json.dumps({**json.loads(one.facts), "reason": reason})
+        return one
+
+    none, pixels = "no version of chest serves this case", "(7FE0,0010) Pixel Data: blank"
+    placed = said(5, "triage", "case-triaged")
+    placed.facts = json.dumps({**json.loads(placed.facts), "reasons": [f"not read by a model: {none}"], "guards": []})
+    house.story = [
+        failed(4, none), placed, failed(6, none), failed(7, pixels),
+        admin.TraceEntry(at=after(8), room="inference", kind="quarantined", what="radloop.v1.ReadStudy", detail=pixels),
+    ]
+    assert main(["trace", "ACC1001"]) == 0
+    told = capsys.readouterr().out
+    rooms = len(ROOMS)  # the one door answers for each room
+    assert (told.count(none), told.count(pixels)) == (1, 1)
+    assert told.count("not read, for the same reason") == 3 * rooms - 2
+    assert told.count("(not read by a model, for the same reason), policy") == rooms
+    assert told.count("quarantined ReadStudy, for the same reason") == rooms
+
+
+def test_what_keeps_a_case_in_its_place_is_told_once() -> None:
+    """It is among the reasons of the place and among what makes the model unsure."""
+    from radloop.cli.grpc import Fact
+    from radloop.cli.story import sentence
+
+    facts = json.loads(example("case-triaged"))
+    guard = "unlike the images the model was trained on"
+    for reasons, before in (([f"kept its place: {guard}"], ""), (["lifted: pneumonia 93%"], "lifted: pneumonia 93%; ")):
+        held = json.dumps({**facts, "reasons": reasons, "guards": [guard]})
+        told = sentence(Fact(START, "triage", "said", "case-triaged", "", "", held), {})
+        assert f"({before}kept its place: {guard})" in told
+
+
 def test_every_topic_has_its_sentence() -> None:
     """What any topic without PHI says is told in words, from its own example."""
     from radloop.cli.grpc import Fact

@@ -115,6 +115,16 @@ def test_a_package_is_added_under_the_name_it_names(house: House, tmp_path: Path
     assert "not taken: the package is of adult-chest, not of chest" in capsys.readouterr().err
 
 
+def test_a_package_that_is_there_already_is_not_announced_anew(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The same weights are the version that they were: it may serve, or be retired."""
+    made = elsewhere.folder(tmp_path / "made")
+    house.versions.append(retraining.ModelVersion(model="adult-chest", version=1, stage="production", since=after(0), labels=0))
+    assert main(["models", "add", str(made)]) == 0
+    assert capsys.readouterr().out == "adult-chest version 1 is there already, in stage production; nothing was added\n"
+
+
 def test_a_segmenters_encoder_is_looked_for_beside_it(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In the folder, else in the encoder's own; where it is in neither, that is said."""
     version = tmp_path / "lungs/1"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from radloop.workbench.hospital.irregular import Became
+from radloop.workbench.hospital.irregular import Became, named
 from radloop.workbench.hospital.scores import Interval
 from radloop.workbench.hospital.waits import Waited
 
@@ -143,6 +143,13 @@ class Story:
             return one.version > 0, one.signed is not None, one.lifted, not one.irregular
 
         return max(self.studies, key=tells).accession if self.studies else ""
+
+    @property
+    def irregularities(self) -> str:
+        """Say what counts as one of those that were played: an irregular study each, and what the hospital's own systems do."""
+        played = [one for one in self.became if one.played]
+        studies = sum(named(one.kind).study for one in played)
+        return f"{studies} irregular studies and {len(played) - studies} of the RIS and the EHR"
 
     def write(self, file: Path) -> None:
         """Leave it as JSON."""
