@@ -34,8 +34,8 @@ def sentence(fact: Fact, weights: Weights) -> str:
 
 
 def reasons_in(facts: tuple[Fact, ...]) -> tuple[str, ...]:
-    """Return why no model read the case, as inference said: others who heard of it say the same, and so does what was rejected."""
-    said = [json.loads(fact.facts) for fact in facts if fact.what == "prediction-failed" and fact.facts]
+    """Return why no model read the case, or a receiver did not do something: whoever heard of it says the same."""
+    said = [json.loads(fact.facts) for fact in facts if fact.what in {"prediction-failed", "result-published"} and fact.facts]
     found = dict.fromkeys(str(one.get("reason", "")) for one in said)
     return tuple(sorted(filter(None, found), key=len, reverse=True))
 

@@ -137,6 +137,14 @@ def test_a_reason_is_told_once_in_a_trace(house: House, capsys: pytest.CaptureFi
     assert told.count("not read, for the same reason") == 3 * rooms - 2
     assert told.count("(not read by a model, for the same reason), policy") == rooms
     assert told.count("quarantined ReadStudy, for the same reason") == rooms
+    refused = said(9, "publishing", "result-published")
+    refused.facts = json.dumps({**json.loads(refused.facts), "outcome": "refused", "reason": "unable to change the order (UX)"})
+    answered = "delivered: refused: unable to change the order (UX)"
+    house.story = [refused, admin.TraceEntry(at=after(9), room="publishing", kind="delivered", what="ris priority", detail=answered)]
+    assert main(["trace", "ACC1001"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("unable to change") == 1
+    assert told.count("delivery to ris priority: delivered: refused, for the same reason") == rooms
 
 
 def test_what_keeps_a_case_in_its_place_is_told_once() -> None:
