@@ -28,7 +28,7 @@ PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CHANGELOG.m
                 *ROOT.glob("services/decisions/*.md")])
 
 
-# The study that the default demo names: the first ordinary one of its morning.
+# A study that comes in every whole demo: the first ordinary one of its morning.
 MORNING = enrol(DEFAULT_SEED, draw(Phantoms(DEFAULT_SEED), DEFAULT_SEED, sizes(60, FULL_POOL)), datetime.now(UTC)).morning
 FIRST = next(entry.order.accession for entry in MORNING if not entry.irregular)
 

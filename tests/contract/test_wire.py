@@ -54,7 +54,7 @@ def test_an_absent_scalar_is_refused_never_filled_in() -> None:
     message = WIRE.encode(predicted(), "inference")
     proto = PAIRS[KINDS["prediction-made"]][1].FromString(message.value)
     proto.prediction.findings[0].ClearField("probability")
-    with pytest.raises(Permanent, match="probability: missing"):
+    with pytest.raises(Permanent, match="probability: is missing"):
         WIRE.decode(message.headers, proto.SerializeToString())
 
 

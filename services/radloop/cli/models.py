@@ -95,12 +95,17 @@ def run_cycle(rooms: Rooms, args: argparse.Namespace) -> int:
 def add(rooms: Rooms, args: argparse.Namespace) -> int:
     """Register a package."""
     package = packages.packed(args.folder)
-    model = args.model or packages.named(package)
+    model = args.model or packages.named(package, args.folder)
+    before = {(one.model, one.version): one.stage for one in rooms.models()}
     version, reason = rooms.add_model(model, package, str(uuid.uuid4()))
     if reason:
         print(f"radloop: not taken: {reason}", file=sys.stderr)
         return 1
-    print(f"{model} version {version}, in shadow as soon as it lies in the model repository")
+    # The same weights are the same version, however often they are handed over.
+    if known := before.get((model, version)):
+        print(f"{model} version {version} is there already, in stage {known}; nothing was added")
+    else:
+        print(f"{model} version {version}, in shadow as soon as it lies in the model repository")
     return 0
 
 

@@ -43,7 +43,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     if not (folder / standard.FILE).is_file():
         raise Misconfigured(f"{folder} has no {standard.FILE}; give the numbered version folder of a model package, or a .tar of one")
     files = {file.name: file for file in sorted(folder.iterdir()) if file.is_file()}
-    says = standard.read(folder)
+    says = standard.read(folder, str(folder / standard.FILE))
     if isinstance(says, standard.Segmenter) and standard.ENCODER_FILE not in files:
         encoder = folder.resolve().parents[1] / says.encoder.model / str(says.encoder.version) / standard.WEIGHTS_FILE
         if not encoder.is_file():
@@ -54,14 +54,14 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     yield from files.items()
 
 
-def named(package: bytes) -> str:
-    """Return the model that a package's radloop.yaml names."""
+def named(package: bytes, file: Path) -> str:
+    """Return the model that a package's radloop.yaml names; `file` is where it came from."""
     try:
         with tarfile.open(fileobj=io.BytesIO(package), mode="r:") as tar:
             held = tar.extractfile(standard.FILE)
-            return standard.parse(held.read().decode("utf-8", errors="replace") if held else "").model
+            return standard.parse(held.read().decode("utf-8", errors="replace") if held else "", f"{file}: {standard.FILE}").model
     except (tarfile.TarError, KeyError) as other:
-        raise Misconfigured(f"not a tar with {standard.FILE} in it") from other
+        raise Misconfigured(f"{file}: not a tar with {standard.FILE} in it") from other
 
 
 def tar_of(files: Iterable[tuple[str, Path]]) -> bytes:
@@ -89,7 +89,7 @@ def validate(args: argparse.Namespace) -> int:
                 return wrong(f"{name} is not what {standard.FILE} names: its SHA-256 is {found}")
         print(f"{standard.FILE}: {says.model} version {says.version}, a {says.kind}; its fields and the hashes of its files are in order")
     else:
-        print(f"{standard.FILE}: {named(package)}; its fields are in order")
+        print(f"{standard.FILE}: {named(package, args.folder)}; its fields are in order")
     try:
         with Rooms(addresses(), actor="cli") as rooms:
             rooms.check_model(package)

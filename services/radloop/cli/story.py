@@ -33,6 +33,13 @@ def sentence(fact: Fact, weights: Weights) -> str:
     return f"{fact.kind} {_plain(fact.what)}: {fact.detail}"
 
 
+def reasons_in(facts: tuple[Fact, ...]) -> tuple[str, ...]:
+    """Return why no model read the case, or a receiver did not do something: whoever heard of it says the same."""
+    said = [json.loads(fact.facts) for fact in facts if fact.what in {"prediction-failed", "result-published"} and fact.facts]
+    found = dict.fromkeys(str(one.get("reason", "")) for one in said)
+    return tuple(sorted(filter(None, found), key=len, reverse=True))
+
+
 def is_news(fact: Fact) -> bool:
     """Say whether a reader of the story wants this line: hearing and doing as usual is left out."""
     return fact.kind != "heard" or not fact.detail.startswith(("recorded", "skipped"))
@@ -87,7 +94,9 @@ def _failed(said: Said, _: Weights) -> str:
 def _triaged(said: Said, _: Weights) -> str:
     place = f"{said.get('urgency')}, to be read by {local(datetime.fromisoformat(said['read_by']))[:16]}"
     why = "; ".join(said.get("reasons", ()))
-    held = f"; kept its place: {', '.join(said['guards'])}" if said.get("guards") else ""
+    # The reasons name those already that kept it where it is.
+    guards = [guard for guard in said.get("guards", ()) if guard not in why]
+    held = f"; kept its place: {', '.join(guards)}" if guards else ""
     undone = "; the lift was undone" if said.get("undone") else ""
     return f"placed: {place} ({why or 'in order of arrival'}{held}{undone}), policy {said.get('policy')}"
 

@@ -50,6 +50,8 @@ def add_verbs(verbs: Any) -> None:
 
 def adapt(rooms: Rooms, args: argparse.Namespace) -> int:
     """Hand over confirmed masks and follow what becomes of them."""
+    _folder("--images", args.images)
+    _folder("--masks", args.masks)
     files = list(_confirmed(args.images, args.masks, args.patients, args.most))
     if not any(name.startswith("images/") for name, _ in files):
         return wrong(f"no image in {args.images} has a mask of the same name in {args.masks}")
@@ -90,6 +92,8 @@ def _listed(patients: Path) -> Iterator[tuple[str, str]]:
                 raise Misconfigured(f"{patients} needs the columns name and patient")
             for row in rows:
                 yield row["name"] or "", row["patient"] or ""
+    except OSError as failed:
+        raise Misconfigured(f"--patients: {patients} cannot be read ({failed.strerror})") from failed
     except csv.Error as other:
         raise Misconfigured(f"{patients} is no table of values with commas between") from other
 
@@ -99,34 +103,47 @@ def propose(rooms: Rooms, args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import track
 
-    if args.masks is not None and not args.masks.is_dir():
-        raise Misconfigured(f"{args.masks} is not a folder")
+    _folder("--images", args.images)
+    if args.masks is not None:
+        _folder("--masks", args.masks)
+    if args.out.exists():
+        _folder("--out", args.out)
     done = {mask.stem for mask in args.masks.glob("*.png")} if args.masks else set()
     images = [one for one in sorted(args.images.iterdir()) if one.suffix.lower() in _IMAGES and one.stem not in done]
     if not images:
         return wrong(f"no image in {args.images} is without a mask")
-    args.out.mkdir(parents=True, exist_ok=True)
     wanted = {image.stem for image in images if (args.out / f"{image.stem}.png").is_file()}
     found = {name: quality for name, quality in _proposed(args.out / _TABLE) if name in wanted}
-    before, unread = len(found), list[str]()
+    before, unread = len(found), dict[str, str]()
     ahead = [image for image in images if image.stem not in found]
     try:
         for image in track(ahead, "proposing", console=Console(stderr=True), transient=True):
             try:
                 mask, quality = rooms.propose(image.read_bytes(), args.model)
             except Permanent as never:
-                unread.append(f"{image.name}: {never.reason}")
+                unread[image.name] = never.reason
                 continue
+            args.out.mkdir(parents=True, exist_ok=True)  # not before there is something to put into it
             (args.out / f"{image.stem}.png").write_bytes(mask)
             found[image.stem] = quality
     finally:  # whatever ends it: what was proposed is not asked for again
-        _list(args.out / _TABLE, found)
+        if found or (args.out / _TABLE).is_file():
+            _list(args.out / _TABLE, found)
+    if not found and len(unread) > 1 and len(reasons := set(unread.values())) == 1:
+        return wrong(f"no mask was proposed for any of {len(unread)} images: {reasons.pop()}")
     first = min(found, key=lambda name: (found[name], name), default="")
-    told = f"{len(found) - before} masks and {_TABLE} are in {args.out}"
-    print(told + (f", beside {before} of before" if before else "") + (f"; look at {first} first" if first else ""))
-    for sentence in unread:
-        wrong(sentence)
+    if found:
+        told = f"{len(found) - before} masks and {_TABLE} are in {args.out}"
+        print(told + (f", beside {before} of before" if before else "") + f"; look at {first} first")
+    for name, reason in unread.items():
+        wrong(f"{name}: {reason}")
     return 1 if unread else 0
+
+
+def _folder(option: str, named: Path) -> None:
+    """Raise Misconfigured, with the option, where what it names is no folder."""
+    if not named.is_dir():
+        raise Misconfigured(f"{option}: {named} is {'not a folder' if named.exists() else 'not there'}")
 
 
 def _proposed(table: Path) -> Iterator[tuple[str, float]]:

@@ -25,9 +25,10 @@ from radloop.events.report import ReportSigned
 from radloop.events.study import StudyBackfilled, StudyCompleted
 from radloop.events.triage import CaseTriaged, ReviewRequested
 from radloop.kit import telemetry
-from radloop.kit.codec import Message, places
+from radloop.kit.codec import Message
 from radloop.kit.errors import Permanent
 from radloop.kit.flow import Event
+from radloop.kit.wording import misfits
 from radloop.v1 import (
     model_pb2, order_pb2, prediction_pb2, publishing_pb2, reading_pb2, report_pb2, study_pb2, triage_pb2,
 )
@@ -95,7 +96,7 @@ class Wire:
         except (DecodeError, UnicodeDecodeError) as wrong:
             raise Permanent(f"bytes are no {kind.__name__}") from wrong
         except (KeyError, ValueError) as wrong:
-            where = places(wrong) if isinstance(wrong, ValidationError) else f"envelope: {wrong}"
+            where = misfits(wrong) if isinstance(wrong, ValidationError) else f"envelope: {wrong}"
             raise Permanent(f"not a {kind.__name__}: {where}") from wrong
 
 

@@ -189,7 +189,7 @@ def _ready_for_the_clinic(
     for model in models:
         version = model.pooling() if command.role == "pooled" else model.serving(case)
         if version is None:
-            refusals.append(f"{model.model}: no version serves this case")
+            refusals.append(f"no version of {model.model} serves this case")
             continue
         try:
             described = lens.packages.describe(model.model, version.version, version.weights_sha256)

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 
 from radloop.kit.errors import Permanent
 from radloop.kit.flow import Event
+from radloop.kit.wording import misfits
 
 T = TypeVar("T")
 
@@ -35,15 +36,10 @@ def decode(kind: type[T], data: bytes | str) -> T:
     try:
         found: list[T] = adapter(kind).validate_json(b"[" + text + b"]")  # type: ignore[arg-type]  # every type is hashable
     except ValidationError as wrong:
-        raise Permanent(f"not a {name}: {places(wrong)}") from wrong
+        raise Permanent(f"not a {name}: {misfits(wrong, below=1)}") from wrong  # below the list that it was put into
     if len(found) != 1:
         raise Permanent(f"not a {name}: {'there is nothing' if not found else 'there is more than one'}")
     return found[0]
-
-
-def places(wrong: ValidationError) -> str:
-    """Say where a value does not fit, without repeating the value (it may be PHI)."""
-    return "; ".join(".".join(str(part) for part in error["loc"]) + ": " + error["type"] for error in wrong.errors())
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from radloop.kit.errors import Misconfigured
 from radloop.kit.kafka import Broker
 from radloop.kit.retention import read_retention
+from radloop.kit.wording import expected
 
 
 class RoomSettings(BaseModel):
@@ -44,7 +45,7 @@ class RoomSettings(BaseModel):
             loaded = cls(**found)
         except ValidationError as wrong:
             told = "; ".join(
-                f"RADLOOP_{room.upper()}_{str(error['loc'][0]).upper()}: {error['msg']}" for error in wrong.errors() if error["loc"]
+                f"RADLOOP_{room.upper()}_{str(error['loc'][0]).upper()}: {expected(error)}" for error in wrong.errors() if error["loc"]
             )
             raise Misconfigured(f"settings of {room}: {told}") from wrong
         loaded.broker().check()

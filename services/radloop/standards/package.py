@@ -18,6 +18,7 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from radloop.kit.errors import Permanent
+from radloop.kit.wording import misfits, of_yaml
 from radloop.standards.codes import Code
 
 FILE: Final = "radloop.yaml"
@@ -28,8 +29,6 @@ LARGEST: Final = 256 * 1024
 """Bytes of a `radloop.yaml`. One of a hundred findings takes 30 KiB; one of 1 MiB keeps a processor for a quarter of a minute and more."""
 LARGEST_IMAGE: Final = 256 * 1024 * 1024
 """Bytes of one prepared image: as many as a request to Triton may carry."""
-_TOLD: Final = 20
-"""Of the fields that are wrong so many are named: nobody reads more, and a file can be wrong in a hundred thousand places."""
 
 # Strict: `rows: "224"` is a typing error, and the JSON Schema calls it one.
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
@@ -38,11 +37,19 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Cases = Annotated[int, Field(ge=0, strict=True)]
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+_HASH: Final = "^[0-9a-f]{64}$"
+Sha256 = Annotated[str, Field(pattern=_HASH)]
 NAME: Final = "^[A-Za-z0-9][A-Za-z0-9_-]*$"
 Name = Annotated[str, Field(pattern=NAME)]
-Term = Annotated[str, Field(pattern="^[A-Z0-9_ ]{1,16}$")]
+_TERM: Final = "^[A-Z0-9_ ]{1,16}$"
+Term = Annotated[str, Field(pattern=_TERM)]
 """A DICOM Code String: in capitals, or it would never match."""
+_ORIENTATION: Final = r"^[LRAPHF]{1,3}\\[LRAPHF]{1,3}$"
+_FORMS: Final = {
+    _HASH: "a SHA-256 is expected: 64 signs of 0 to 9 and a to f", NAME: "a name of letters, digits, - and _ is expected",
+    _TERM: "a DICOM term is expected: 1 to 16 capitals, digits, _ or spaces",
+    _ORIENTATION: r"a Patient Orientation is expected: rows and columns with a backslash between, as L\F",
+}
 
 
 class BadPackage(Permanent):
@@ -82,7 +89,7 @@ class Applicability(_Strict):
     sexes: tuple[Literal["M", "F", "O"], ...] = ()
     procedure_codes: tuple[str, ...] = ()
     pixels: Pixels | None = None
-    orientations: tuple[Annotated[str, Field(pattern=r"^[LRAPHF]{1,3}\\[LRAPHF]{1,3}$")], ...] = ()
+    orientations: tuple[Annotated[str, Field(pattern=_ORIENTATION)], ...] = ()
     r"""Patient Orientation (0020,0020) of rows and columns as stored, `L\F`; an image that states another is not read."""
 
 
@@ -286,21 +293,24 @@ def schema() -> dict[str, Any]:
     }
 
 
-def parse(text: str) -> AnyPackage:
-    """Return the package that a `radloop.yaml` describes; BadPackage with the wrong fields, or unread where it is too large."""
-    _require_small(FILE, len(text.encode(errors="replace")))
+def parse(text: str, where: str = FILE) -> AnyPackage:
+    """Return the package that a `radloop.yaml` describes.
+
+    BadPackage, with `where` it lies, names the wrong fields; a text that is too large is refused unread.
+    """
+    _require_small(where, len(text.encode(errors="replace")))
     try:
         fields = yaml.safe_load(text)
     except _NOT_YAML as broken:
-        raise BadPackage(f"{FILE} is not YAML: {broken}") from broken
+        raise BadPackage(f"{where}: {of_yaml(broken)}") from broken
     kind = fields.get("kind", "classifier") if isinstance(fields, dict) else "classifier"
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise BadPackage(f"{FILE}: kind: one of {', '.join(_KINDS)}")
+        raise BadPackage(f"{where}: kind: one of {', '.join(_KINDS)} is expected")
     try:
         package = _KINDS[kind].validate_python(fields)
     except ValidationError as wrong:
-        raise BadPackage(f"{FILE}: {_sentences(wrong)}") from wrong
-    _consistent(package)
+        raise BadPackage(f"{where}: {misfits(wrong, _FORMS)}") from wrong
+    _consistent(package, where)
     return package
 
 
@@ -318,16 +328,16 @@ def render(package: AnyPackage) -> str:
     return text
 
 
-def read(folder: Path) -> AnyPackage:
-    """Return the package of a version's folder; BadPackage where its file is missing, too large or wrong."""
+def read(folder: Path, where: str = FILE) -> AnyPackage:
+    """Return the package of a version's folder; BadPackage, with `where` its file lies, where it is missing, too large or wrong."""
     try:
-        _require_small(f"{FILE} of {folder.name}", (folder / FILE).stat().st_size)
+        _require_small(where, (folder / FILE).stat().st_size)
         text = (folder / FILE).read_text(encoding="utf-8")
     except FileNotFoundError as missing:
         raise BadPackage(f"{folder.name} has no {FILE}") from missing
     except UnicodeDecodeError as damaged:
-        raise BadPackage(f"{FILE} of {folder.name} is not UTF-8") from damaged
-    return parse(text)
+        raise BadPackage(f"{where if where != FILE else f'{FILE} of {folder.name}'} is not UTF-8") from damaged
+    return parse(text, where)
 
 
 def write(folder: Path, package: AnyPackage) -> None:
@@ -353,22 +363,16 @@ def _plain(value: object) -> object:
     return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
-def _sentences(wrong: ValidationError) -> str:
-    errors = wrong.errors(include_url=False, include_context=False, include_input=False)
-    told = "; ".join(f"{'.'.join(map(str, error['loc'])) or 'document'}: {error['msg']}" for error in errors[:_TOLD])
-    return told + (f"; and {len(errors) - _TOLD} more" if len(errors) > _TOLD else "")
-
-
-def _consistent(package: AnyPackage) -> None:
+def _consistent(package: AnyPackage, where: str) -> None:
     preparation = package.preparation
     if not len(preparation.mean) == len(preparation.std) == preparation.channels:
-        raise BadPackage(f"{FILE}: preparation.mean and preparation.std need one number per channel")
+        raise BadPackage(f"{where}: preparation.mean and preparation.std need one number per channel")
     if 4 * preparation.channels * preparation.rows * preparation.columns > LARGEST_IMAGE:
-        raise BadPackage(f"{FILE}: preparation: an image of these rows, columns and channels is more than {LARGEST_IMAGE >> 20} MiB")
+        raise BadPackage(f"{where}: preparation: an image of these rows, columns and channels is more than {LARGEST_IMAGE >> 20} MiB")
     if isinstance(package, Segmenter) and package.encoder.model == package.model:
-        raise BadPackage(f"{FILE}: encoder.model needs a name of its own, other than the segmenter's")
+        raise BadPackage(f"{where}: encoder.model needs a name of its own, other than the segmenter's")
     if isinstance(package, Package) and len({finding.code for finding in package.findings}) < len(package.findings):
-        raise BadPackage(f"{FILE}: findings: a code stands there twice")
+        raise BadPackage(f"{where}: findings: a code stands there twice")
     ages = package.applicability.ages if not isinstance(package, Encoder) else None
     if ages is not None and ages.low >= ages.high:
-        raise BadPackage(f"{FILE}: applicability.ages.low must lie below applicability.ages.high")
+        raise BadPackage(f"{where}: applicability.ages.low must lie below applicability.ages.high")

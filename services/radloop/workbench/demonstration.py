@@ -17,7 +17,7 @@ from radloop.workbench.embedded.options import Options
 from radloop.workbench.embedded.running import running
 from radloop.workbench.embedded.stack import Stack
 from radloop.workbench.grpc import Rooms
-from radloop.workbench.hospital.books import Books, enrol
+from radloop.workbench.hospital.books import enrol
 from radloop.workbench.hospital.cohort import Cohort, draw, sizes
 from radloop.workbench.hospital.ehr import Chart, Server
 from radloop.workbench.hospital.ris import Ris
@@ -98,7 +98,7 @@ class _Demo:
         self.story = playing.run(self.home)
         status = tell(self.story, self.wanted, self.home, teller)
         if not args.exit:
-            self._stay(page, books, asked)
+            self._stay(page, self.story.worth_tracing, asked)
         return status
 
     def tell_figures(self) -> None:
@@ -113,10 +113,9 @@ class _Demo:
             stack.start(display)
         return stack
 
-    def _stay(self, page: str, books: Books, asked: threading.Event) -> None:
+    def _stay(self, page: str, accession: str, asked: threading.Event) -> None:
         """Say where to look, and wait to be stopped."""
-        ordinary = next(entry for entry in books.morning if not entry.irregular)
-        self.teller.line(f"one study's story:  radloop trace {ordinary.order.accession}   (in another terminal)")
+        self.teller.line(f"one study's story:  radloop trace {accession}   (in another terminal)")
         self.teller.line(f"the reading list:   {page}   (the morning is read: press 3 for it; stays up, Ctrl-C stops)")
         if self.args.json:
             self.tell_figures()

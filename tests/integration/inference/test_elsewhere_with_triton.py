@@ -54,7 +54,7 @@ def test_a_model_from_elsewhere_reads_beside_the_chest_model(room: Room, tmp_pat
     [failed] = eventually(lambda: room.said(PredictionFailed))
     assert failed.refused
     assert "chest 1 does not read it: PatientAge (0010,1010) is outside 0 to 18 years" in failed.reason
-    assert "adult-chest: no version serves this case" in failed.reason
+    assert "no version of adult-chest serves this case" in failed.reason
 
     release(room, weights, "production", 2)
     room.hear(replace(completed("second", **adult(room)), subject="other-case"))

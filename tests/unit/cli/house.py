@@ -81,6 +81,7 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
         self.outcomes: dict[str, str] = {}
         self.retried: list[str] = []
         self.ready = True
+        self.backlog = {"outbox": 3}
         self.blown: admin.BlownFuse | None = None
         self.gate = ""
         self.cycles = 1
@@ -95,6 +96,7 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
         self.checked: list[bytes] = []
         self.not_taken = ""
         self.described = ""
+        self.no_segmenter = ""
         self.masks: list[tuple[str, bytes]] = []
         self.shown: list[str] = []
         self.undone: list[str] = []
@@ -108,7 +110,7 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
     def Status(self, request, context):
         repeat = self.repeats[0] if len(self.repeats) == 1 else self.repeats.pop(0)
         return admin.StatusResponse(room="x", ready=self.ready, reasons=[] if self.ready else ["postgres is away"],
-                                    backlog={"outbox": 3, "repeat": repeat},
+                                    backlog={**self.backlog, "repeat": repeat},
                                     fuse_open=self.blown is not None, blown=self.blown)
 
     def Replay(self, request, context):
@@ -154,7 +156,7 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
         return retraining.ListModelsResponse(models=self.versions)
 
     def GetDrift(self, request, context):
-        return retraining.GetDriftResponse(versions=self.drifts if request.model == "chest" else [])
+        return retraining.GetDriftResponse(versions=[one for one in self.drifts if one.model == request.model])
 
     def StartCycle(self, request, context):
         return retraining.StartCycleResponse(cycle_id="c1", reason=self.gate)
@@ -191,6 +193,8 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
         return retraining.RollbackResponse(version=1)
 
     def Propose(self, request, context):
+        if self.no_segmenter:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, self.no_segmenter)
         if request.image == b"away":
             context.abort(grpc.StatusCode.UNAVAILABLE, "no segmenter yet")
         if b"broken" in request.image:

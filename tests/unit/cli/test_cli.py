@@ -51,6 +51,29 @@ def test_status_tells_of_an_open_fuse(house: House, capsys: pytest.CaptureFixtur
     assert told == {"since": "2026-03-02T08:30:00+00:00", "causes": ["KeyError in rank"], "next_try": "2026-03-02T08:31:00+00:00"}
 
 
+def test_status_says_each_reason_for_its_exit_status(
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nobody has to look through the columns: what waits in quarantine, a fuse and a room not ready are a line each at the end."""
+    monkeypatch.setattr("radloop.cli.grpc.Rooms.names", ("ingestion",))
+    house.backlog["quarantine"] = 1
+    assert main(["status"]) == 1
+    *_, last = capsys.readouterr().out.splitlines()
+    assert last == "ingestion: 1 in quarantine; `radloop quarantine list --room ingestion` says what and why"
+    house.ready = False
+    house.blown = admin.BlownFuse(since=after(0), causes=["KeyError in rank"], next_try=after(60))
+    assert main(["status"]) == 1
+    *_, not_ready, fuse, quarantine = capsys.readouterr().out.splitlines()
+    assert not_ready == "ingestion is not ready: postgres is away"
+    assert fuse.startswith("ingestion: the fuse is open since ")
+    assert quarantine == last
+    assert main(["status", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["wrong"] == [not_ready, fuse, quarantine]
+    house.ready, house.blown, house.backlog = True, None, {}
+    assert main(["status"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("ingestion ")
+
+
 def test_without_a_stack_the_command_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -91,6 +114,50 @@ def test_trace_tells_the_story_of_a_case(house: House, capsys: pytest.CaptureFix
     assert "heard" not in told
     assert main(["trace", CASE, "--all"]) == 0
     assert "heard StudyCompleted: recorded" in capsys.readouterr().out
+
+
+def test_a_reason_is_told_once_in_a_trace(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Triage, the inbox and the next revision have the same reason that inference gave: they refer to it; another one is told."""
+    def failed(seconds: float, reason: str) -> admin.TraceEntry:
+        one = said(seconds, "inference", "prediction-failed")
+        one.facts = json.dumps({**json.loads(one.facts), "reason": reason})
+        return one
+
+    none, pixels = "no version of chest serves this case", "(7FE0,0010) Pixel Data: blank"
+    placed = said(5, "triage", "case-triaged")
+    placed.facts = json.dumps({**json.loads(placed.facts), "reasons": [f"not read by a model: {none}"], "guards": []})
+    house.story = [
+        failed(4, none), placed, failed(6, none), failed(7, pixels),
+        admin.TraceEntry(at=after(8), room="inference", kind="quarantined", what="radloop.v1.ReadStudy", detail=pixels),
+    ]
+    assert main(["trace", "ACC1001"]) == 0
+    told = capsys.readouterr().out
+    rooms = len(ROOMS)  # the one door answers for each room
+    assert (told.count(none), told.count(pixels)) == (1, 1)
+    assert told.count("not read, for the same reason") == 3 * rooms - 2
+    assert told.count("(not read by a model, for the same reason), policy") == rooms
+    assert told.count("quarantined ReadStudy, for the same reason") == rooms
+    refused = said(9, "publishing", "result-published")
+    refused.facts = json.dumps({**json.loads(refused.facts), "outcome": "refused", "reason": "unable to change the order (UX)"})
+    answered = "delivered: refused: unable to change the order (UX)"
+    house.story = [refused, admin.TraceEntry(at=after(9), room="publishing", kind="delivered", what="ris priority", detail=answered)]
+    assert main(["trace", "ACC1001"]) == 0
+    told = capsys.readouterr().out
+    assert told.count("unable to change") == 1
+    assert told.count("delivery to ris priority: delivered: refused, for the same reason") == rooms
+
+
+def test_what_keeps_a_case_in_its_place_is_told_once() -> None:
+    """It is among the reasons of the place and among what makes the model unsure."""
+    from radloop.cli.grpc import Fact
+    from radloop.cli.story import sentence
+
+    facts = json.loads(example("case-triaged"))
+    guard = "unlike the images the model was trained on"
+    for reasons, before in (([f"kept its place: {guard}"], ""), (["lifted: pneumonia 93%"], "lifted: pneumonia 93%; ")):
+        held = json.dumps({**facts, "reasons": reasons, "guards": [guard]})
+        told = sentence(Fact(START, "triage", "said", "case-triaged", "", "", held), {})
+        assert f"({before}kept its place: {guard})" in told
 
 
 def test_every_topic_has_its_sentence() -> None:
@@ -277,11 +344,27 @@ def test_drift_is_a_table_and_a_sentence_a_line(house: House, capsys: pytest.Cap
     """Figures of each version, then what they mean; what moved is marked, and it is no failure of the command."""
     assert main(["models", "drift"]) == 0
     told = capsys.readouterr().out
-    [row] = [line.split("  ") for line in told.splitlines() if line.startswith("2 ")]
+    [row] = [line.split("  ") for line in told.splitlines() if line.startswith("chest  2 ")]
     assert [cell.strip() for cell in row if cell.strip()] == [
-        "2", "production", "1200", "233604007", "0.22 → 0.41", "20% → 45%", "0.31", "1% → 2%", "1.04 times", "0.05"]
+        "chest", "2", "production", "1200", "233604007", "0.22 → 0.41", "20% → 45%", "0.31", "1% → 2%", "1.04 times", "0.05"]
     assert "\n  ! Pneumonia: probabilities moved: PSI .31 over .25\n" in told
     assert "\n    out of distribution: 2% of the latest 200\n" in told
+
+
+def test_drift_has_a_row_of_every_model_that_reads(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A version that was just added under another name has read nothing, and its row says so; `--model` asks for one."""
+    house.versions.append(retraining.ModelVersion(model="adult-chest", version=1, stage="shadow", since=after(0), labels=0))
+    none = retraining.DriftVerdict(moved=False, sentence="too few cases to judge: 0 live ones read, 100 are needed")
+    house.drifts.append(retraining.VersionDrift(model="adult-chest", version=1, stage="shadow", cases=0, window=0, verdicts=[none]))
+    assert main(["models", "drift"]) == 0
+    told = capsys.readouterr().out
+    assert any(line.split()[:4] == ["adult-chest", "1", "shadow", "0"] for line in told.splitlines())
+    assert "adult-chest version 1\n    too few cases to judge: 0 live ones read" in told
+    assert main(["models", "drift", "--model", "chest"]) == 0
+    assert "adult-chest" not in capsys.readouterr().out
+    house.versions = []
+    assert main(["models", "drift"]) == 0
+    assert "no version reads studies; `radloop models list`" in capsys.readouterr().out
 
 
 def test_drift_for_programs_is_one_object_a_version(house: House, capsys: pytest.CaptureFixture[str]) -> None:

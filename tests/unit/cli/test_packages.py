@@ -66,7 +66,12 @@ def test_what_is_wrong_with_a_folder_is_said_before_anybody_is_asked(
     assert "model.onnx is missing" in capsys.readouterr().err
     (made / "radloop.yaml").write_text("model: adult-chest\n")
     assert main(["models", "validate", str(made)]) == 1
-    assert "applicability: Field required" in capsys.readouterr().err
+    assert f"radloop: {made / 'radloop.yaml'}: version: is missing; " in capsys.readouterr().err
+    for text, says in ((b"model: a: b", "no YAML: line 1, column 9: mapping values are not allowed here"), (b"\xff", "")):
+        (made / "radloop.yaml").write_bytes(text)
+        assert main(["models", "add", str(made)]) == 1
+        assert (told := capsys.readouterr().err).startswith(f"radloop: {made / 'radloop.yaml'}")
+        assert says in told
     (made / "radloop.yaml").unlink()
     assert main(["models", "validate", str(made)]) == 78
     assert "has no radloop.yaml; give the numbered version folder" in capsys.readouterr().err
@@ -83,9 +88,14 @@ def test_a_tar_is_handed_over_as_it_is(house: House, tmp_path: Path, capsys: pyt
     assert main(["models", "add", str(tmp_path / "made.tar")]) == 0
     assert house.packages == house.checked == [(tmp_path / "made.tar").read_bytes()]
     assert "adult-chest version 1, in shadow" in capsys.readouterr().out
+    (made / "radloop.yaml").write_text("kind: other")
+    with tarfile.open(tmp_path / "other.tar", "w") as tar:
+        tar.add(made / "radloop.yaml", "radloop.yaml")
+    assert main(["models", "add", str(tmp_path / "other.tar")]) == 1
+    assert f"{tmp_path / 'other.tar'}: radloop.yaml: kind: one of classifier, segmenter, encoder" in capsys.readouterr().err
     (tmp_path / "note.tar").write_text("no tar")
     assert main(["models", "add", str(tmp_path / "note.tar")]) == 78
-    assert "not a tar with radloop.yaml in it" in capsys.readouterr().err
+    assert f"{tmp_path / 'note.tar'}: not a tar with radloop.yaml in it" in capsys.readouterr().err
 
 
 def test_a_tar_that_is_none_is_in_order_for_nobody(nobody: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,6 +113,16 @@ def test_a_package_is_added_under_the_name_it_names(house: House, tmp_path: Path
     house.not_taken = "the package is of adult-chest, not of chest"
     assert main(["models", "add", str(made), "--model", "chest"]) == 1
     assert "not taken: the package is of adult-chest, not of chest" in capsys.readouterr().err
+
+
+def test_a_package_that_is_there_already_is_not_announced_anew(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The same weights are the version that they were: it may serve, or be retired."""
+    made = elsewhere.folder(tmp_path / "made")
+    house.versions.append(retraining.ModelVersion(model="adult-chest", version=1, stage="production", since=after(0), labels=0))
+    assert main(["models", "add", str(made)]) == 0
+    assert capsys.readouterr().out == "adult-chest version 1 is there already, in stage production; nothing was added\n"
 
 
 def test_a_segmenters_encoder_is_looked_for_beside_it(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,8 +238,11 @@ def test_what_cannot_be_handed_over_is_said(house: House, drawn: tuple[Path, Pat
     (images.parent / "patients.csv").write_text("file;person\n")
     assert main([*words, "--patients", str(images.parent / "patients.csv")]) == 78
     assert "needs the columns name and patient" in capsys.readouterr().err
-    assert main(["models", "adapt", "--images", str(images / "none"), "--masks", str(masks)]) == 1
-    assert "No such file or directory" in capsys.readouterr().err
+    with_folders = {"--images": str(images), "--masks": str(masks), "--patients": str(images / "none.csv")}
+    for option in with_folders:
+        nowhere = [word for pair in {**with_folders, option: "/nope"}.items() for word in pair]
+        assert main(["models", "adapt", *nowhere]) == 78
+        assert f"{option}: /nope " in capsys.readouterr().err
     with pytest.raises(SystemExit) as wrong:
         main(["models", "adapt", "--images", str(images)])
     assert wrong.value.code == 2

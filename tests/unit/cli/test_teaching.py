@@ -57,13 +57,33 @@ def test_a_folder_that_is_not_there_is_no_empty_one(house: House, images: Path, 
     out = images.parent / "out"
     words = ["models", "propose", "--images", str(images), "--out", str(out)]
     assert main([*words, "--masks", str(images / "none")]) == 78
-    assert "none is not a folder" in capsys.readouterr().err
+    assert f"--masks: {images / 'none'} is not there" in capsys.readouterr().err
+    assert main(["models", "propose", "--images", "/nope", "--out", str(out)]) == 78
+    assert "--images: /nope is not there" in capsys.readouterr().err
+    assert main([*words[:-1], str(images / "i0.png")]) == 78
+    assert f"--out: {images / 'i0.png'} is not a folder" in capsys.readouterr().err
     assert not out.exists()
     out.mkdir()
     (out / "proposals.csv").write_text("file;quality\na;1\n")
     (out / "i1.png").write_bytes(b"mine")
     assert main(words) == 78
     assert (out / "proposals.csv").read_text() == "file;quality\na;1\n"
+
+
+def test_nothing_is_left_where_nothing_can_propose(house: House, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no segmenter serves, that is said once, not of each image, and no folder is made; nor where a room is away."""
+    out = images.parent / "out"
+    words = ["models", "propose", "--images", str(images), "--out", str(out)]
+    house.no_segmenter = "no segmenter serves"
+    assert main(words) == 1
+    told = capsys.readouterr()
+    said = "radloop: no mask was proposed for any of 10 images: inference refused: no segmenter serves"
+    assert (told.out, told.err.strip()) == ("", said)
+    assert not out.exists()
+    house.no_segmenter = ""
+    (images / "i0.png").write_bytes(b"away")
+    assert main(words) == 75
+    assert not out.exists()
 
 
 def test_more_images_than_wanted_are_drawn_by_patient(house: House, images: Path) -> None:

@@ -56,5 +56,5 @@ def test_a_radloop_yaml_too_large_holds_nobody_up(tmp_path: Path) -> None:
     """Packages are looked at one at a time, and readings wait for it."""
     folder = elsewhere.folder(tmp_path / elsewhere.MODEL / "7")
     (folder / standard.FILE).write_bytes(b"findings: [" + b"{}, " * 250_000 + b"]")
-    with pytest.raises(Permanent, match=r"radloop\.yaml of 7 has 1,000,012 bytes, and at most 262,144 are read"):
+    with pytest.raises(Permanent, match=r"^radloop\.yaml has 1,000,012 bytes, and at most 262,144 are read"):
         RepositoryPackages(tmp_path).describe(elsewhere.MODEL, 7, "")

@@ -2,17 +2,25 @@
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from radloop.events.prediction import ImageQuality
+from radloop.kit.blobs import Folder
+from radloop.retraining.adapters.drift import drift_of
+from radloop.retraining.adapters.package import pack
+from radloop.retraining.adapters.postgres import StoredShelf
 from radloop.retraining.domain.arrays import Singles
+from radloop.retraining.domain.book import Book, Version
 from radloop.retraining.domain.case import FindingSaid, Said
 from radloop.retraining.domain.drift import (
     FEWEST, WINDOW, Drift, EmbeddingDrift, Known, Watched, embedding_drift, judge, stability_index,
 )
+from radloop.standards.package import FILE, render
+from tests.examples.segmenting import segmenter
 
 WIDTH = 24
 START = datetime(2026, 3, 2, tzinfo=UTC)
@@ -186,3 +194,13 @@ def test_probabilities_that_are_all_alike_are_one_bin() -> None:
     assert index == 0.0
     index, limit = stability_index(np.full(100, 0.5), np.full(100, 0.2))
     assert index > limit
+
+
+def test_a_segmenter_is_not_judged_by_studies_that_it_never_reads(tmp_path: Path) -> None:
+    """It outlines what it is pointed at: a row of it would say `0 cases` for ever."""
+    blobs = Folder(tmp_path)
+    package = blobs.put(pack({FILE: render(segmenter()).encode()})).sha256
+    version = Version(number=1, stage="shadow", package=package, weights="", snapshot="", labels=0, gate_passed=False, evidence=(),
+                      origin="added", since=START)
+    nobody = cast("StoredShelf", object())  # it is not asked
+    assert list(drift_of(Book(model="lungs", versions=(version,)), nobody, blobs)) == []

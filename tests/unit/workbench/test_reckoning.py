@@ -19,6 +19,7 @@ from radloop.workbench.hospital.readers import Radiologist
 from radloop.workbench.hospital.reading_room import Desk, Given, ReadingRoom
 from radloop.workbench.hospital.ris import Heard
 from radloop.workbench.hospital.shift import Turn
+from radloop.workbench.hospital.tempo import o_clock
 from radloop.workbench.hospital.waits import MISSED, NEGATIVE, POINTED_OUT
 from radloop.workbench.hospital.watch import Seen
 from radloop.workbench.play.cycles import Said
@@ -61,6 +62,41 @@ def test_a_version_of_a_cycle_that_began_by_itself_is_told_in_the_end() -> None:
     assert "version 3: not released" in told
     assert "version 4: production" in told
     assert "version 1" not in told
+
+
+def test_every_version_that_speaks_is_told_with_its_gate_while_the_morning_is_played() -> None:
+    """The second began by itself and spoke first; its cycle, asked for later, is told no more, and one on its way not yet."""
+    out, said = StringIO(), Said()
+    gate = ("233604007: AUC: +0.0700, needed -0.0200: held",)
+    versions = [
+        Version(1, "retired", 20, False, ("added by hand: no gate was held",)), Version(2, "production", 95, True, gate),
+        Version(3, "candidate", 120, True, gate),
+    ]
+    for _ in range(2):
+        said.tell_speaking([(2, 300.0)], 0, lambda: versions, Teller(out))
+    said.tell_cycle(CYCLE, Teller(out))
+    assert (told(out), said.released) == ([
+        "version 2: production", "    pneumonia: AUC: +0.0700, needed -0.0200: held",
+        f"{o_clock(300.0)}  version 2 speaks on the list: lifts begin",
+    ], (2,))
+    versions[1:] = [Version(2, "retired", 95, True, gate), Version(3, "production", 120, True, gate)]
+    said.tell_speaking([(2, 300.0), (3, 900.0)], 0, lambda: versions, Teller(out))
+    said.tell_versions(versions, Teller(out))
+    assert told(out)[3:] == [
+        "version 3: production", "    pneumonia: AUC: +0.0700, needed -0.0200: held", f"{o_clock(900.0)}  version 3 speaks on the list"]
+
+
+def test_a_version_that_spoke_before_the_morning_does_not_begin_to() -> None:
+    """Nor do lifts begin with the next one."""
+    out, said = StringIO(), Said()
+    said.tell_speaking([(4, 0.0)], 4, tuple, Teller(out))
+    said.tell_speaking([(4, 0.0), (5, 60.0)], 4, tuple, Teller(out))
+    assert told(out) == [f"{o_clock(60.0)}  version 5 speaks on the list"]
+
+
+def told(out: StringIO) -> list[str]:
+    """Return what was told, without the seconds."""
+    return [line.split(" s  ", 1)[1] for line in out.getvalue().splitlines()]
 
 
 class Steady(Radiologist):

@@ -56,6 +56,26 @@ NO_AI = replace(
 )
 
 
+def test_the_study_to_trace_is_one_that_a_serving_version_read() -> None:
+    """Lifted and signed where there is one; what came before a version served tells less, and without a model any is named."""
+    first, *others = STUDIES
+    before = replace(first, accession="A-before", version=0, probability=None, lifted=False)
+    assert replace(STORY, studies=(before, *others, first)).worth_tracing == first.accession
+    open_yet = replace(first, signed=None)
+    assert replace(STORY, studies=(before, open_yet, *others)).worth_tracing == others[0].accession
+    assert NO_AI.worth_tracing == "A0"
+    assert replace(STORY, studies=()).worth_tracing == ""
+
+
+def test_irregularities_and_irregular_studies_are_told_apart() -> None:
+    """There are eleven studies and two systems that go wrong; what was not played is counted with neither."""
+    counts = "13 of 13 ended as documented: 11 irregular studies and 2 of the RIS and the EHR"
+    assert f"irregularities     {counts}" in summary(STORY)
+    assert "irregularities ended as documented: 11 irregular studies and 2 of the RIS and the EHR" in page(STORY)
+    fewer = replace(STORY, became=(*STORY.became[:-1], replace(STORY.became[-1], played=False)))
+    assert fewer.irregularities == "11 irregular studies and 1 of the RIS and the EHR"
+
+
 class Tags(HTMLParser):
     """Keeps every element, and whether what was opened was closed."""
 

@@ -8,12 +8,15 @@ import yaml
 from radloop.feedback.domain import Rule
 from radloop.kit.codec import decode, encode
 from radloop.kit.errors import Misconfigured, Permanent
+from radloop.kit.wording import of_yaml
 
 
 def read_rule(named: str = "") -> Rule:
     """Read the rule, the packaged one where none is named; raise Misconfigured where it is missing or wrong."""
     file = Path(named) if named else Path(str(files("radloop.feedback"))) / "label-rule.yaml"
     try:
-        return decode(Rule, encode(yaml.safe_load(file.read_text())))
-    except (OSError, yaml.YAMLError, Permanent) as wrong:
-        raise Misconfigured(f"RADLOOP_FEEDBACK_RULE: the rule {file.name} cannot be used: {wrong}") from wrong
+        return decode(Rule, encode(yaml.safe_load(file.read_bytes())))
+    except OSError as missing:
+        raise Misconfigured(f"RADLOOP_FEEDBACK_RULE: {file} cannot be read ({missing.strerror})") from missing
+    except (yaml.YAMLError, Permanent) as wrong:
+        raise Misconfigured(f"RADLOOP_FEEDBACK_RULE: {file}: {wrong.reason if isinstance(wrong, Permanent) else of_yaml(wrong)}") from wrong

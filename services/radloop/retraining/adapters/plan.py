@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from radloop.kit.errors import Misconfigured
+from radloop.kit.wording import of_yaml
 from radloop.retraining.domain.plan import Plan, plan_from
 
 
@@ -15,9 +16,10 @@ def load_plan(path: Path | None = None) -> Plan:
     try:
         data = path.read_bytes() if path else (files("radloop.retraining") / "change-control.yaml").read_bytes()
         parsed = yaml.safe_load(data)
-    except (OSError, yaml.YAMLError) as broken:
-        msg = "the change-control plan cannot be read"
-        raise Misconfigured(msg) from broken
+    except OSError as missing:
+        raise Misconfigured(f"the change-control plan: {path} cannot be read ({missing.strerror})") from missing
+    except yaml.YAMLError as broken:
+        raise Misconfigured(f"the change-control plan: {path}: {of_yaml(broken)}") from broken
     if not isinstance(parsed, dict):
         msg = "the change-control plan is not a mapping"
         raise Misconfigured(msg)

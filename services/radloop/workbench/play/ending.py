@@ -155,7 +155,7 @@ def _share(pair: tuple[int, int]) -> str:
 
 def _irregular(story: Story) -> list[str]:
     figures: Sequence[float | None] = (story.figures["irregularities_as_expected"], story.figures["irregularities"])
-    lines = [f"irregularities     {figures[0]:g} of {figures[1]:g} ended as documented"]
+    lines = [f"irregularities     {figures[0]:g} of {figures[1]:g} ended as documented: {story.irregularities}"]
     for one in story.became:
         mark = "as expected" if one.as_expected else "NOT as expected"
         name = f" ({one.accession})" if one.accession else ""

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -276,17 +276,13 @@ class _Morning:
 
     def _learn(self) -> None:
         """A cycle over the answers before the morning: it begins by itself; more questions in it; and a cycle over all of them."""
-        play, watch = self._play, self.watch
+        play = self._play
         released = len(play.said.released)
         self._await(lambda: self._news() or play.loop.cycled() or self.day.now() >= FIRST_CYCLE_BY)
         cycle = play.loop.last_cycle() if play.loop.cycled() else play.loop.cycle("first")
         play.said.tell_cycle(cycle, play.teller)
         if len(play.said.released) > released:
             self._await(self._news)
-            # Two may have passed in quick succession: lifts began with the first of them.
-            for number, (version, at) in enumerate(one for one in watch.speaks if one[0] != self.serves):
-                begins = ": lifts begin" if not (self.serves or number) else ""
-                play.teller.line(f"{o_clock(at)}  version {version} speaks on the list{begins}")
         if not play.wanted.rounds[1]:
             return
         self.questions.ask([(one.case_id, one.request_id) for one in play.loop.ask(play.wanted.rounds[1])])
@@ -306,8 +302,15 @@ class _Morning:
             self._check()
             if time.monotonic() > deadline:
                 raise Permanent(f"the morning does not end: {self._standing()}")
+            self._tell_speaking()
             self._play.teller.now(self._standing())
             time.sleep(_POLL)
+        self._tell_speaking()
+
+    def _tell_speaking(self) -> None:
+        """Say which versions began to speak; where retraining is away, at the next look."""
+        with suppress(Transient):
+            self._play.said.tell_speaking(tuple(self.watch.speaks), self.serves, self._play.rooms.models, self._play.teller)
 
     def _standing(self) -> str:
         speaks = self.watch.speaks[-1][0] if self.watch.speaks else 0

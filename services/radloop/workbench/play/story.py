@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from radloop.workbench.hospital.irregular import Became
+from radloop.workbench.hospital.irregular import Became, named
 from radloop.workbench.hospital.scores import Interval
 from radloop.workbench.hospital.waits import Waited
 
@@ -132,6 +132,24 @@ class Story:
     readers: tuple[ReaderDid, ...]
     following: Following | None
     versions: tuple[str, ...]
+
+    @property
+    def worth_tracing(self) -> str:
+        """Return the accession number of the study whose story tells most: read, then signed, then lifted, then with nothing irregular.
+
+        What came before a version served was read in shadow at most. Of equals it is the first; empty where nothing came.
+        """
+        def tells(one: Study) -> tuple[bool, ...]:
+            return one.version > 0, one.signed is not None, one.lifted, not one.irregular
+
+        return max(self.studies, key=tells).accession if self.studies else ""
+
+    @property
+    def irregularities(self) -> str:
+        """Say what counts as one of those that were played: an irregular study each, and what the hospital's own systems do."""
+        played = [one for one in self.became if one.played]
+        studies = sum(named(one.kind).study for one in played)
+        return f"{studies} irregular studies and {len(played) - studies} of the RIS and the EHR"
 
     def write(self, file: Path) -> None:
         """Leave it as JSON."""
