@@ -60,11 +60,11 @@ def answered(version: int, outcome: str = "delivered") -> DeliveryAnswered:
     )
 
 
-def ended(start: StartCycle, version: int = 2, *, passed: bool = True) -> JobEnded:
+def ended(start: StartCycle, version: int = 2, *, passed: bool = True, content: str = "") -> JobEnded:
     """Build the end of the cycle that a command started."""
     learnt = Learnt(
         package="3" * 64, weights=f"{version:064d}", snapshot=f"{version + 100:064d}", snapshot_size=9, version=version,
-        case_ids=(CASE,), gate_passed=passed, evidence=("AUC: +0.9500, lower bound +0.9300, needed +0.8500",),
+        case_ids=(CASE,), gate_passed=passed, evidence=("AUC: +0.9500, lower bound +0.9300, needed +0.8500",), content=content,
     )
     return JobEnded(
         id=f"job:{start.id}", subject="chest", site=SITE, at=at(250), actor=SYSTEM, job_id=caused_by(start, "cycle"),

@@ -152,7 +152,7 @@ def _hindrance(book: Book | None) -> str:
 def _begin(cause: Input, book: Book, usable: int) -> Record[Book]:
     base = book.base()
     assert base is not None  # no hindrance
-    return _start(cause, book, usable, "cycle", base=base.package, built_on=f"version {base.number}")
+    return _start(cause, book, usable, "cycle", base=base.package)
 
 
 def _start(cause: Input, book: Book, usable: int, job: str, **given: str) -> Record[Book]:
@@ -173,7 +173,8 @@ def _start(cause: Input, book: Book, usable: int, job: str, **given: str) -> Rec
 def end_cycle(ended: JobEnded, book: Book | None, plan: Plan, sign: Sign) -> Decision[Book]:
     """A candidate is there with its evidence: passed, it is published and released; failed, it is kept with the reason.
 
-    What is the version before once more is none: released, it would retire that one, and a rollback would change nothing.
+    What is a version that serves once more is none: released, it would retire that one, and a rollback would change nothing. Nor does
+    what was rolled back come again by itself.
     """
     cycle = next((one for one in book.cycles if one.cycle_id == ended.job_id), None) if book else None
     if book is None or cycle is None:
@@ -186,12 +187,14 @@ def end_cycle(ended: JobEnded, book: Book | None, plan: Plan, sign: Sign) -> Dec
     learnt = learnt_from(ended.result)
     # Answers may have come meanwhile: whether they are enough for the next cycle is asked again.
     again = At(ended.at + timedelta(seconds=plan.training.quiet_seconds), QUIET)
-    if learnt.unchanged:
-        return Record(book.with_cycle(replace(cycle, state=UNCHANGED, evidence=learnt.evidence)), timers=(again,))
+    if twin := book.twin(learnt.content):
+        back = "; it was taken out of service, and comes back by `radloop models promote` only" if twin.stage == "retired" else ""
+        said = f"nothing new was learned: this is version {twin.number} again{back}"
+        return Record(book.with_cycle(replace(cycle, state=UNCHANGED, evidence=(said, *learnt.evidence))), timers=(again,))
     version = Version(
         number=cycle.version, stage="candidate", package=learnt.package, weights=learnt.weights, snapshot=learnt.snapshot,
         labels=len(learnt.case_ids), gate_passed=learnt.gate_passed, evidence=learnt.evidence, origin=cycle.cycle_id,
-        since=ended.at, wanted=plan.release.stage_after_gate if learnt.gate_passed else "",
+        since=ended.at, content=learnt.content, wanted=plan.release.stage_after_gate if learnt.gate_passed else "",
         wanted_by="service:retraining" if learnt.gate_passed else "",
     )
     outcome = "the gate was passed" if learnt.gate_passed else "the gate was not passed"

@@ -26,6 +26,7 @@ from radloop.retraining.handlers import (
 from radloop.retraining.ports import Offered
 
 PLAN, SIGN = load_plan(), signer(b"key" * 11)
+AGAIN, LAST = replace(START, id="again"), replace(START, id="last")
 QUIET = Due(id="quiet-1", subject="chest", site=SITE, at=at(500), name="quiet")
 OFFERED = Offered(model="chest", weights="1" * 64, snapshot="2" * 64, labels=20)
 
@@ -45,8 +46,14 @@ def shadowed() -> Book:
 
 def serving() -> Book:
     """Return a book whose second version passed its gate and serves."""
-    book = kept(end_cycle(ended(START), kept(start_cycle((START, 75), shadowed())), PLAN, SIGN))
+    book = kept(end_cycle(ended(START, content="c" * 64), kept(start_cycle((START, 75), shadowed())), PLAN, SIGN))
     return kept(published(answered(2), book, PLAN, SIGN))
+
+
+def followed() -> Book:
+    """Return a book whose third version passed its gate and serves after the second."""
+    learned = kept(end_cycle(ended(AGAIN, 3, content="d" * 64), kept(start_cycle((AGAIN, 75), serving())), PLAN, SIGN))
+    return kept(published(answered(3), learned, PLAN, SIGN))
 
 
 def stages(book: Book) -> dict[int, str]:
@@ -287,13 +294,39 @@ def test_a_cycle_that_could_not_run_says_why() -> None:
 
 def test_a_cycle_that_learned_nothing_new_makes_no_version() -> None:
     """The version before serves on, and nothing is said, delivered or recorded of a twin."""
-    before = kept(start_cycle((START, 75), serving()))
-    same = replace(ended(START), result=ended(START).result.replace('"unchanged": false', '"unchanged": true'))
-    decision = end_cycle(same, before, PLAN, SIGN)
+    before = kept(start_cycle((AGAIN, 75), serving()))
+    decision = end_cycle(ended(AGAIN, 3, content="c" * 64), before, PLAN, SIGN)
     assert isinstance(decision, Record)
     after = kept(decision)
     assert (decision.emit, decision.deliver, after.versions, after.records) == ((), (), before.versions, before.records)
     assert (after.cycles[-1].state, after.running()) == ("unchanged", None)
+    assert after.cycles[-1].evidence[0] == "nothing new was learned: this is version 2 again"
+
+
+def test_what_was_rolled_back_does_not_come_again_by_itself() -> None:
+    """Learned from the same labels once more, it passes the same gate: whoever took it out of service had a reason."""
+    back = kept(roll_back(Rollback(**asked("back")), followed(), PLAN, SIGN))
+    assert stages(back) == {1: "retired", 2: "production", 3: "retired"}
+    after = kept(end_cycle(ended(LAST, 4, content="d" * 64), kept(start_cycle((LAST, 75), back)), PLAN, SIGN))
+    assert (stages(after), after.cycles[-1].state) == (stages(back), "unchanged")
+    assert "promote" in after.cycles[-1].evidence[0]
+
+
+def test_what_served_before_and_was_followed_by_others_may_come_again() -> None:
+    """Labels were taken back: what follows from the rest is a version like any other. So is what a smaller gate set kept out."""
+    after = kept(end_cycle(ended(LAST, 4, content="c" * 64), kept(start_cycle((LAST, 75), followed())), PLAN, SIGN))
+    assert stages(after)[4] == "candidate"
+    out = kept(end_cycle(ended(START, passed=False, content="c" * 64), kept(start_cycle((START, 75), shadowed())), PLAN, SIGN))
+    after = kept(end_cycle(ended(AGAIN, 3, content="c" * 64), kept(start_cycle((AGAIN, 75), out)), PLAN, SIGN))
+    assert after.cycles[-1].state == "releasing"
+
+
+def test_what_passed_and_could_not_be_published_may_be_learned_again() -> None:
+    """Nobody took it out of service: the disk was full, and is no longer."""
+    passed = kept(end_cycle(ended(START, content="c" * 64), kept(start_cycle((START, 75), shadowed())), PLAN, SIGN))
+    failed = kept(published(replace(answered(2), outcome="refused", reason="disk full"), passed, PLAN, SIGN))
+    after = kept(end_cycle(ended(AGAIN, 3, content="c" * 64), kept(start_cycle((AGAIN, 75), failed)), PLAN, SIGN))
+    assert after.cycles[-1].state == "releasing"
 
 
 def test_no_gate_no_promotion() -> None:

@@ -1,9 +1,9 @@
 """One cycle as a job: gather what is labelled, learn, judge, package. Started again after a kill it does the same again."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
-from functools import partial
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from radloop.retraining.domain.division import Division, Labelled, divide
 from radloop.retraining.domain.learning import judge, learn
 from radloop.retraining.domain.plan import Plan
 from radloop.retraining.domain.snapshot import Row, Snapshot, from_bytes, name_of, take, to_bytes
-from radloop.standards.package import WEIGHTS_FILE, Package, classifier
+from radloop.standards.package import WEIGHTS_FILE, Package, classifier, render
 
 SEED = "seed"
 
@@ -51,9 +51,9 @@ def seeds(snapshot: Snapshot) -> Iterator[Labelled]:
             yield Labelled(row, SEED, numbers)
 
 
-def timeless(says: Package) -> Package:
-    """Return what a package says of itself but for when and by which cycle it was made, and as which version."""
-    return replace(says, version=0, trained_at="", origin="")
+def content(says: Package) -> str:
+    """Return the SHA-256 of what a package says of itself, but for when and by which cycle it was made, and as which version."""
+    return hashlib.sha256(render(replace(says, version=1, trained_at="", origin="")).encode()).hexdigest()
 
 
 def _left_out(parts: Division) -> tuple[str, ...]:
@@ -80,23 +80,16 @@ def cycle(shelf: StoredShelf, blobs: Blobs, plan: Plan) -> Job:
         progress.tell(0.4, "training")
         unlabelled = np.stack(pool) if pool else np.empty((0, snapshot.embeddings.shape[1]), dtype=np.float32)
         learned = learn(snapshot, parts.calibrate, unlabelled, findings, plan)
-        package = assemble(learned, held, base[WEIGHTS_FILE], Base(says, spec["site"], spec["at"], spec["cycle_id"]))
-        learnt = partial(
-            Learnt, weights=described(package).weights_sha256, snapshot=name_of(held), snapshot_size=len(held), version=spec["version"],
-            case_ids=tuple(row.case_id for row in snapshot.rows),
-        )
-        if timeless(classifier(described(package))) == timeless(says):
-            known = spec.get("built_on", "the version before")  # a job of before the upgrade does not name it
-            return json.dumps(asdict(learnt(package="", gate_passed=False, unchanged=True, evidence=(
-                f"nothing new was learned: the same {snapshot.labels} labels, weights and calibration as {known}",
-            ))))
         progress.tell(0.7, "holding the gate")
         predecessor = comparable(unpack(blobs.get(spec["predecessor"]))) if spec["predecessor"] else None
         results = judge(learned, predecessor, parts.measure, plan)
         progress.tell(0.9, "packaging")
-        blobs.put(held)
-        return json.dumps(asdict(learnt(
-            package=blobs.put(pack(package)).sha256, gate_passed=all(result.passed for _, result in results),
+        package = assemble(learned, held, base[WEIGHTS_FILE], Base(says, spec["site"], spec["at"], spec["cycle_id"]))
+        stored, made = blobs.put(held), classifier(described(package))
+        return json.dumps(asdict(Learnt(
+            package=blobs.put(pack(package)).sha256, weights=made.weights_sha256, content=content(made), snapshot=name_of(held),
+            snapshot_size=stored.size or len(held), version=spec["version"],
+            case_ids=tuple(row.case_id for row in snapshot.rows), gate_passed=all(result.passed for _, result in results),
             evidence=(
                 f"trained on {snapshot.labels} labels of {len(snapshot.patients)} patients",
                 f"calibrated on {len(parts.calibrate)} cases",

@@ -28,6 +28,8 @@ class Version:
     wanted: str = ""
     wanted_by: str = ""
     change_record: str = ""
+    content: str = ""
+    """SHA-256 of what its package says but for number, time and cycle; empty of one that no cycle made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,17 @@ class Book:
     def of_weights(self, weights: str) -> Version | None:
         """Return the version that holds these weights."""
         return next((one for one in self.versions if one.weights == weights), None)
+
+    def twin(self, content: str) -> Version | None:
+        """Return the version of this content that passed its gate, unless it served and was followed by others.
+
+        What was rolled back, or never came out of canary, did not do so without a reason.
+        """
+        return next((
+            one for one in self.versions
+            if content and one.content == content and one.gate_passed
+            and (one.stage in {"shadow", *CLINICAL} or (one.stage == "retired" and one.number not in self.productions))
+        ), None)
 
     def serving(self) -> Version | None:
         """Return the version in production."""

@@ -70,8 +70,8 @@ class Learnt:
     evidence: tuple[str, ...]
     model: str = ""
     """Empty from a cycle of the plan's own model."""
-    unchanged: bool = False
-    """What was learned is the version that the cycle was built on, once more; there is no package."""
+    content: str = ""
+    """Of all that the package says of itself, but when and by which cycle it was made: versions of one content are one and the same."""
 
 
 def learnt_from(result: str) -> Learnt:
