@@ -122,6 +122,13 @@ def test_what_was_given_back_late_or_twice_is_not_taken_from_whoever_has_it(stor
     again = here.take(ANY)
     assert again
     assert again.takes == held.takes
+    there.give_back(again, 60)
+    here.hurry()  # which forgets how often it was put back
+    now = there.take(ANY)
+    assert now
+    for stale in (late, held, again):
+        here.give_back(stale, 0)
+    assert here.take(ANY) is None
 
 
 @pytest.mark.parametrize(("ended", "failed"), [(None, 1), ("recorded", 0), ("rejected", 0), ("quarantined", 1)])

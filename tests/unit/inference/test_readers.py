@@ -197,44 +197,76 @@ def test_what_waits_for_a_version_that_cannot_be_loaded_waits_longer_each_time()
     assert waits[2] == 10.0
 
 
+class Deaf(Queue):
+    """A queue whose store is away for three words, takings but not."""
+
+    def __init__(self, *waiting: Taken) -> None:
+        super().__init__(*waiting)
+        self.away, self.asked = 3, 0
+        self.failure: Exception | None = None
+
+    def hear(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.away -= 1
+        if self.away >= 0:
+            raise Transient("postgres is away")
+
+    def end(self, taken: Taken, outcome: str) -> None:
+        self.hear()
+        super().end(taken, outcome)
+
+    def give_back(self, taken: Taken, after_seconds: float) -> None:
+        self.hear()
+        super().give_back(taken, after_seconds)
+
+    def take(self, below_rank: int, held: Collection[str]) -> Taken | None:
+        self.asked += 1
+        return super().take(below_rank, held)
+
+
 @pytest.mark.parametrize("reads", [Outcome(kind="recorded"), Transient("triton is away")])
 def test_what_the_queue_could_not_be_told_it_is_told_before_anything_is_taken(reads: Any) -> None:
     """Else a reading that ended, or was put back, is taken again and again, and said to have failed in the end."""
-
-    class Deaf(Queue):
-        away = 3
-
-        def hear(self) -> None:
-            self.away -= 1
-            if self.away >= 0:
-                raise Transient("postgres is away")
-
-        def end(self, taken: Taken, outcome: str) -> None:
-            self.hear()
-            super().end(taken, outcome)
-
-        def give_back(self, taken: Taken, after_seconds: float) -> None:
-            self.hear()
-            super().give_back(taken, after_seconds)
-
-        def take(self, below_rank: int, held: Collection[str]) -> Taken | None:
-            order.append("take")
-            return super().take(below_rank, held)
-
-    order = list[str]()
     queue = Deaf(taken())
     readers = Readers(queue, Runner(reads), SystemClock(), 1)
     for _ in range(3):
         with pytest.raises(Transient, match="postgres"):
             readers._turn()
-    assert order == ["take"]
+    assert queue.asked == 1
     readers._turn()
-    assert order == ["take", "take"]
+    assert queue.asked == 2
     assert [name for name, _ in queue.ended + queue.given_back] == ["reading-1"]
 
 
 def test_a_reading_that_was_made_after_all_is_not_said_to_be_abandoned() -> None:
-    """Whoever was stuck with it came through; the runner skips what says otherwise."""
+    """Whoever was stuck with it came through; the runner skips what says otherwise, and knows how it ended."""
     queue = Queue(taken(takes=6))
-    turn(queue, Runner(Outcome(kind="skipped")))
-    assert queue.ended == [("reading-1", "skipped")]
+    turn(queue, Runner(Outcome(kind="skipped"), Outcome(kind="recorded", repeated=True)))
+    assert queue.ended == [("reading-1", "recorded")]
+
+
+def test_what_the_queue_could_not_be_told_it_is_told_at_the_end_too() -> None:
+    """A rollout takes no reading out of others' hands for the rest of a lease."""
+    queue = Deaf(taken())
+    readers = Readers(queue, Runner(), SystemClock(), 1)
+    with pytest.raises(Transient):
+        readers._turn()
+    queue.away = 0
+    readers.stop()
+    assert queue.ended == [("reading-1", "recorded")]
+
+
+def test_a_word_that_fails_in_itself_keeps_no_reading_from_being_taken() -> None:
+    """Its own reading is taken again once its lease has ended; a STAT behind it is read at once."""
+    queue = Deaf(taken())
+    readers = Readers(queue, Runner(), SystemClock(), 1)
+    with pytest.raises(Transient):
+        readers._turn()
+    queue.failure = ValueError("no such column")
+    queue.waiting.append(taken("stat", rank=0))
+    with pytest.raises(ValueError, match="no such column"):
+        readers._turn()
+    queue.away, queue.failure = 0, None
+    readers._turn()
+    assert queue.ended == [("stat", "recorded")]

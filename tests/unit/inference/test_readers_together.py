@@ -222,6 +222,25 @@ def test_a_case_is_read_once_in_a_batch() -> None:
     assert queue.given_back == [("b", 0.0)]
 
 
+def test_where_the_end_of_a_batch_cannot_be_told_its_rest_is_read() -> None:
+    """Neither read nor put back, it would wait for the end of its lease, and be counted as what ended a process."""
+    class Away(Queue):
+        away = True
+
+        def end_all(self, ended: Any) -> None:
+            if self.away:
+                raise Transient("postgres is away")
+            super().end_all(ended)
+
+    queue, together = Away(*many(3).waiting), Together("reading-1")
+    readers = quick(queue, together)
+    readers._turn()
+    assert queue.ended == [("reading-1", "recorded")]
+    queue.away = False
+    readers._turn()
+    assert sorted(queue.ended) == [(f"reading-{number}", "recorded") for number in range(3)]
+
+
 def test_what_could_not_be_read_together_is_read_alone() -> None:
     """One of them, or none of them: each gets its own try, and the others are not read again."""
     runner, queue, together = Runner(), many(4), Together("reading-1")

@@ -86,6 +86,8 @@ class Taken:
     trace: str
     takes: int
     delays: int
+    turn: int = 0
+    """Which take it is of all there ever were."""
 
 
 class StoredDesk:
@@ -117,12 +119,12 @@ class StoredDesk:
         """
         with self._store.connection() as connection:
             row = connection.execute(
-                "update reading set leased_until = now() + make_interval(secs => %s), takes = takes + 1"
+                "update reading set leased_until = now() + make_interval(secs => %s), takes = takes + 1, turn = turn + 1"
                 " where reading_id = (select reading_id from reading where ended_at is null and rank < %s"
                 " and (not_before is null or not_before <= now()) and (leased_until is null or leased_until < now())"
                 " and reading_id <> all(%s)"
                 " order by rank, arrived_at, reading_id limit 1 for update skip locked)"
-                " returning reading_id, case_id, site, role, revision, rank, trace, takes, delays",
+                " returning reading_id, case_id, site, role, revision, rank, trace, takes, delays, turn",
                 (LEASE_S, below_rank, list(held)),
             ).fetchone()
         return Taken(*row) if row is not None else None
@@ -135,12 +137,12 @@ class StoredDesk:
         """
         with self._store.connection() as connection:
             rows = connection.execute(
-                "update reading set leased_until = now() + make_interval(secs => %s), takes = takes + 1"
+                "update reading set leased_until = now() + make_interval(secs => %s), takes = takes + 1, turn = turn + 1"
                 # An array is made once; the planner may run a plain subquery again for each row, and each time lease others.
                 " where reading_id = any(array(select reading_id from reading where ended_at is null and rank = %s and role = %s"
                 " and takes = 0 and delays = 0 and (leased_until is null or leased_until < now())"
                 " and reading_id <> all(%s) order by rank, arrived_at, reading_id limit %s for update skip locked))"
-                " returning reading_id, case_id, site, role, revision, rank, trace, takes, delays",
+                " returning reading_id, case_id, site, role, revision, rank, trace, takes, delays, turn",
                 (LEASE_S, taken.rank, taken.role, list(held), most),
             ).fetchall()
         return tuple(Taken(*row) for row in rows)
@@ -159,9 +161,9 @@ class StoredDesk:
             connection.execute(
                 "update reading set leased_until = null, takes = takes - 1, delays = delays + 1,"
                 " not_before = now() + make_interval(secs => %s) where reading_id = %s and ended_at is null"
-                # Told late, it may be in other hands, theirs a later take; told twice, it is in nobody's.
-                " and leased_until is not null and takes + delays = %s",
-                (after_seconds, taken.reading_id, taken.takes + taken.delays),
+                # Told late, it may be in other hands; told twice, in nobody's.
+                " and leased_until is not null and turn = %s",
+                (after_seconds, taken.reading_id, taken.turn),
             )
 
     def hurry(self) -> None:

@@ -14,6 +14,7 @@ begun before and not ended: it may be what ends its process.
 import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -114,6 +115,8 @@ class Readers:
             worker.ask_to_stop()
         for worker in (*self._workers, self._leases):
             worker.stop()
+        with suppress(Transient):
+            self._pay()
 
     def wake(self) -> None:
         """Look for readings at once."""
@@ -225,7 +228,8 @@ class Readers:
         for outcome in outcomes.values():
             measure(outcome)
         ended = [(one, outcomes[one.reading_id].kind) for one in taken if one.reading_id in outcomes]
-        self._tell(partial(self._queue.end_all, ended))
+        with suppress(Transient):  # it is told before the next is taken; the others must still be read, or put back
+            self._tell(partial(self._queue.end_all, ended))
         return [one for one in taken if one.reading_id not in outcomes]
 
     def _seen_alone(self, taken: Taken, *, hangs: bool) -> None:
@@ -255,8 +259,12 @@ class Readers:
 
     def _pay(self) -> None:
         while self._owed:
-            self._owed[0]()
-            del self._owed[0]
+            word = self._owed.pop(0)
+            try:
+                word()
+            except Transient:  # any other failure is of this word alone, whose reading is taken again once its lease ends
+                self._owed.insert(0, word)
+                raise
 
     def _command(self, taken: Taken) -> ReadStudy:
         return ReadStudy(
@@ -283,6 +291,6 @@ class Readers:
             role=taken.role, revision=taken.revision, reason=reason,
         ))
         if outcome.kind == "skipped":
-            return outcome.kind
+            return self._submit(self._command(taken)).kind  # which it was: what is settled is not looked at again
         log.warning("a reading was abandoned", extra={"reading": taken.reading_id, "reason": reason})
         return "abandoned"
