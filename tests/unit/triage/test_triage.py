@@ -1,5 +1,6 @@
 """Promise 4: what triage may and may never do to the reading list."""
 
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 
@@ -174,6 +175,16 @@ def test_a_study_that_no_model_reads_stays_on_the_list_with_the_reason() -> None
     refused = PredictionFailed(**envelope("refused", 66), revision=1, reason="PatientAge is outside 0 to 18 years", refused=True)
     _, said = told(ordered(), completed(), refused)
     assert said[-1].reasons == ("not read by a model: PatientAge is outside 0 to 18 years",)
+
+
+def test_a_reading_that_came_after_it_was_given_up_holds_whichever_is_heard_first() -> None:
+    """A reader that was stuck came through: the study was read, and its place follows from that."""
+    given_up = PredictionFailed(**envelope("failed", 67), revision=1, reason="a reader was at it for more than 120 s", refused=False)
+    places = [
+        (said[-1].urgency, said[-1].reasons)
+        for mixed in itertools.permutations((ordered(), completed(), predicted(0.99), given_up)) for _, said in [told(*mixed)]
+    ]
+    assert set(places) == {("raised", ("lifted: pneumonia 99%",))}
 
 
 def test_an_older_order_never_overwrites_a_newer_one() -> None:

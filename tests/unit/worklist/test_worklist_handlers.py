@@ -54,6 +54,16 @@ def joined(*, undone: bool = False, revision: int = 2, study_case: str = CASE, o
     )
 
 
+def test_a_reading_that_came_after_it_was_given_up_is_what_the_row_says() -> None:
+    """In any order; where an earlier revision was read only, the row says that this one was not."""
+    failed = PredictionFailed(**envelope("failed", 67), revision=1, reason="a reader was at it for more than 120 s", refused=False)
+    for mixed in itertools.permutations((ordered(), completed(), predicted(), failed)):
+        case = told(*mixed)
+        assert case.current is not None
+        assert case.why_unread == ""
+    assert told(ordered(), completed(), predicted(), completed("more", 70, revision=2), replace(failed, revision=2)).why_unread
+
+
 def test_any_order_of_topics_ends_in_the_same_row() -> None:
     """Every interleaving of what was said of one case leaves the same case."""
     said = (ordered(), completed(), predicted(), lifted(), published(), verdict())
