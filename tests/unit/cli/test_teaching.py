@@ -3,6 +3,7 @@
 import io
 import tarfile
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from tests.unit.cli.house import House
@@ -101,6 +102,59 @@ def test_more_images_than_wanted_are_drawn_by_patient(house: House, images: Path
     assert [len(one) for one in drawn] == [4, 4, 4]
     assert len({int(name[1:]) % 5 for name in drawn[0]}) == 2
     assert drawn[2] != ["i0", "i1", "i2", "i3"]
+
+
+COMPOSED, APART = (normalize(form, "Müller") for form in ("NFC", "NFD"))
+
+
+def test_an_image_finds_its_mask_in_either_of_unicodes_forms(
+    house: House, images: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A folder copied from a Mac has other bytes in its names than the masks drawn elsewhere; how many have none is said."""
+    (images / f"{APART}.png").write_bytes(b"i")
+    (images.parent / "masks" / f"{COMPOSED}.png").write_bytes(b"m")
+    (images.parent / "masks" / "i3.png").unlink()
+    adapting = ["models", "adapt", "--images", str(images), "--masks", str(images.parent / "masks"), "--no-wait"]
+    assert main(adapting) == 0
+    with tarfile.open(fileobj=io.BytesIO(house.masks[0][1])) as tar:
+        assert {f"images/{APART}.png", f"masks/{COMPOSED}.png"} <= set(tar.getnames())
+    assert "cycle c1 started: 10 images with masks; 1 has none and was left out" in capsys.readouterr().out
+    out = images.parent / "out"
+    proposing = ["models", "propose", "--images", str(images), "--masks", str(images.parent / "masks"), "--out", str(out)]
+    assert main(proposing) == 0
+    assert [mask.name for mask in out.glob("*.png")] == ["i3.png"]
+    (images.parent / "masks" / f"{APART}.png").write_bytes(b"another")
+    for words in (adapting, proposing):
+        assert main(words) == 78
+        assert "hold one name twice" in capsys.readouterr().err
+
+
+def test_a_proposal_that_was_carried_over_is_not_made_again(house: House, images: Path) -> None:
+    """The masks' names and the table's may have come back in the other form from whoever corrected them."""
+    (images / f"{APART}.png").write_bytes(b"i")
+    out = images.parent / "out"
+    out.mkdir()
+    (out / f"{COMPOSED}.png").write_bytes(b"corrected")
+    (out / "proposals.csv").write_text(f"name,quality\n{COMPOSED},0.5\n", encoding="utf-8")
+    assert main(["models", "propose", "--images", str(images), "--out", str(out)]) == 0
+    assert not (out / f"{APART}.png").exists()
+    assert (out / "proposals.csv").read_text(encoding="utf-8").count("ller,") == 1
+
+
+def test_a_patient_is_drawn_as_one_in_either_of_unicodes_forms(house: House, images: Path) -> None:
+    """All of a patient's images stay together, whichever list an accent or a blank came from."""
+    patients = images.parent / "patients.csv"
+    for at in range(10):
+        (images / f"i{at}.png").rename(images / f"{APART}{at}.png")
+        (images.parent / "masks" / f"i{at}.png").rename(images.parent / "masks" / f"{COMPOSED}{at}.png")
+    rows = (f"{COMPOSED if at % 2 else APART}{at} ,{COMPOSED if at % 3 else APART}{at % 5}\n" for at in range(10))
+    patients.write_text("name,patient\n" + "".join(rows), encoding="utf-8")
+    words = ["models", "adapt", "--images", str(images), "--masks", str(images.parent / "masks"), "--no-wait"]
+    assert main([*words, "--most", "4", "--patients", str(patients)]) == 0
+    with tarfile.open(fileobj=io.BytesIO(house.masks[0][1])) as tar:
+        drawn = [Path(name).stem for name in tar.getnames() if name.startswith("images/")]
+    assert len(drawn) == 4
+    assert len({int(name[-1]) % 5 for name in drawn}) == 2
 
 
 def test_a_cycle_is_followed_while_retraining_is_away(
