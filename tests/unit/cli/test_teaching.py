@@ -172,6 +172,17 @@ def test_a_cycle_is_followed_while_retraining_is_away(
     assert "retraining does not answer" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("ended", "status"), [("released", 0), ("unchanged", 0), ("gated-out", 1), ("failed", 1), ("given-up", 1)])
+def test_a_cycle_is_followed_until_it_is_under_way_no_more(
+    house: House, monkeypatch: pytest.MonkeyPatch, ended: str, status: int,
+) -> None:
+    """Where nothing new was learned there is no alarm; a state that this command does not know yet ends it like any other."""
+    monkeypatch.setattr(cycles, "_LOOK_EVERY_S", 0.01)
+    house.states = ["waiting", "training", ended, "asked for once too often"]
+    assert main(["models", "cycle", "--wait"]) == status
+    assert house.states == ["asked for once too often"]
+
+
 def test_a_segmenter_that_never_learned_waits_for_masks(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """No cycle of it starts by itself, and the readers' labels are not its own."""
     house.cycles = 0
