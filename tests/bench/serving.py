@@ -223,14 +223,13 @@ def main() -> int:
         stack = Stack(Path(folder) / "stack", Options(usual_ports=False, rooms=()))
         stack.start()
         try:
-            measured(stack, Path(folder), args)
+            return measured(stack, Path(folder), args)
         finally:
             stack.stop()
-    return 0
 
 
-def measured(stack: Stack, folder: Path, args: argparse.Namespace) -> None:
-    """Measure over a running stack."""
+def measured(stack: Stack, folder: Path, args: argparse.Namespace) -> int:
+    """Measure over a running stack; return the exit status."""
     people = roster(1, 10, 10)
     images = np.stack([prepare_file(dicom(number, 224, 224), 1, IMAGENET) for number in range(1, 33)])
     say("a package is made")

@@ -23,6 +23,8 @@ class Sample:
 ROOM = "services/radloop/triage/adapters/postgres.py"
 HANDLERS = "services/radloop/triage/handlers.py"
 DOMAIN = "services/radloop/triage/domain.py"
+BENCH = "tests/bench/loop.py"
+ENDS = "def main():\n    return measured()\nraise SystemExit(main())\n"
 
 INVALID = (
     Sample("clock", ROOM, "from datetime import datetime\nat = datetime.now()\n"),
@@ -58,6 +60,9 @@ INVALID = (
     Sample("telling-names", ROOM, "class CaseManager: ...\n"),
     Sample("short", ROOM, "x = 1\n" * 401),
     Sample("promises", "tests/unit/test_x.py", "def test_x(): ...\n"),
+    Sample("goals", BENCH, 'def main():\n    finish("loop", {}, {}, (), GOALS)\n    return 0\nraise SystemExit(main())\n'),
+    Sample("goals", BENCH, 'def main():\n    return finish("loop", {}, {}, (), goals=GOALS)\nmain()\n'),
+    Sample("goals", BENCH, 'def measured():\n    return finish("loop", {}, {}, (), GOALS)\n' + ENDS.replace("return ", "")),
     Sample("suppression", ROOM, "x = 1  # house: print - nothing is printed here\n"),
     Sample("suppression", ROOM, 'print("x")  # house: print\n'),
     Sample("syntax", ROOM, "def f(:\n"),
@@ -85,6 +90,8 @@ VALID = (
     Sample("telling-names", ROOM, "class Case: ...\n"),
     Sample("short", ROOM, "x = 1\n" * 400),
     Sample("promises", "tests/unit/test_x.py", 'def test_x():\n    """One is one."""\n'),
+    Sample("goals", BENCH, 'def measured():\n    return finish("loop", {}, {}, (), GOALS)\n' + ENDS),
+    Sample("goals", BENCH, 'def main():\n    finish("loop", {}, {}, ())\nmain()\n'),
 )
 
 

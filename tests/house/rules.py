@@ -230,10 +230,33 @@ def promises(module: Module) -> Iterator[Spot]:
             yield node.lineno, f"{node.name} has no docstring"
 
 
+def goals(module: Module) -> Iterator[Spot]:
+    """A benchmark's goals reach its exit status: where what `finish` says of them is dropped on the way, missing them fails nothing."""
+    if not module.path.startswith("tests/bench/"):
+        return
+    within: dict[ast.AST, str] = {}
+    for function in ast.walk(module.tree):  # an inner function comes after the one around it
+        if isinstance(function, ast.FunctionDef):
+            within |= dict.fromkeys(ast.walk(function), function.name)
+    handed_on = {node.value for node in ast.walk(module.tree) if isinstance(node, ast.Return)}
+    ends = {argument for node, name in _calls(module.tree) if name in {"SystemExit", "sys.exit"} for argument in node.args}
+    calls = list(_calls(module.tree))
+    ahead = [node for node, name in calls if name == "finish" and (len(node.args) > 4 or any(one.arg == "goals" for one in node.keywords))]
+    seen: set[str] = set()
+    while ahead:
+        call = ahead.pop()
+        if call in handed_on and call in within:
+            if within[call] not in seen:
+                seen.add(within[call])
+                ahead += [node for node, name in calls if name == within[call]]
+        elif call not in ends:
+            yield call.lineno, "return it, or end with it (SystemExit): a goal that was missed is the exit status"
+
+
 RULES: dict[str, Rule] = {
     "clock": clock, "sleep": sleep, "blind-except": blind_except, "log-literal": log_literal, "metric-names": metric_names,
     "purity": purity, "print": printing, "asyncio": asyncio_island, "telling-names": telling_names, "short": short,
-    "promises": promises,
+    "promises": promises, "goals": goals,
 }
 
 # Put together from halves, so that this file passes its own rule.

@@ -5,7 +5,6 @@ import time
 from radloop.cli.grpc import Cycle, Rooms
 from radloop.kit.errors import Transient
 
-_ENDED = {"none", "gated-out", "released", "failed", "unchanged"}
 _LOOK_EVERY_S = 1.0
 _PATIENCE_S = 300.0
 """A room that is started anew answers within it; the cycle goes on meanwhile, whoever looks."""
@@ -28,7 +27,7 @@ def followed(rooms: Rooms, cycle_id: str, model: str) -> Cycle:
                     raise
                 bar.update(task, description="retraining is away")
             else:
-                if now.state in _ENDED:
+                if not now.under_way:
                     return now
                 heard = time.monotonic()
                 bar.update(task, completed=now.progress, description=now.note or now.state)

@@ -94,9 +94,13 @@ class ModelVersion:
     change_record: str
 
 
+UNDER_WAY = frozenset({"waiting", "training"})
+"""The states of a cycle that goes on. Those in which it has ended are any others: whoever waits need not know them all."""
+
+
 @dataclass(frozen=True)
 class Cycle:
-    """How a cycle stands."""
+    """How a cycle stands; its state is `none` where there is none."""
 
     id: str
     state: str
@@ -105,6 +109,16 @@ class Cycle:
     evidence: tuple[str, ...]
     labels: Mapping[str, int]
     note: str = ""
+
+    @property
+    def under_way(self) -> bool:
+        """Say whether it goes on."""
+        return self.state in UNDER_WAY
+
+    @property
+    def ended(self) -> bool:
+        """Say whether there was one and it goes on no more."""
+        return not self.under_way and self.state != "none"
 
 
 class Rooms:

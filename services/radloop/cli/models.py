@@ -29,7 +29,8 @@ def add_parser(commands: Any) -> None:
     listing.set_defaults(ask=list_)
     cycle = verbs.add_parser("cycle", help="train on the answers so far, gate, release (or show how that stands: --show)")
     cycle.add_argument("--show", action="store_true", help="start nothing; show the latest cycle")
-    cycle.add_argument("--wait", action="store_true", help="until it has ended; exit status 1 unless a version was released")
+    cycle.add_argument("--wait", action="store_true", help="until it has ended; exit status 0 where a version was released, or"
+                       " nothing new was learned (unchanged), else 1")
     cycle.set_defaults(ask=run_cycle)
     adding = verbs.add_parser("add", help="register a package made elsewhere; it begins in shadow")
     adding.add_argument("folder", type=Path, help="a version folder (model.onnx, radloop.yaml, …) or a .tar of one")
@@ -89,7 +90,7 @@ def run_cycle(rooms: Rooms, args: argparse.Namespace) -> int:
         return 0
     now = followed(rooms, cycle_id, args.model)
     told(now, args.model)
-    return 0 if now.state == "released" else 1
+    return 0 if now.state in {"released", "unchanged"} else 1
 
 
 def add(rooms: Rooms, args: argparse.Namespace) -> int:

@@ -19,25 +19,49 @@ def weights_in(facts: tuple[Fact, ...]) -> Weights:
     return {(one["model"], one["version"]): one["weights_sha256"] for one in said if one.get("weights_sha256")}
 
 
-def sentence(fact: Fact, weights: Weights) -> str:
+class Because:
+    """Why something was not done, told once: whoever heard of it says the same, and refers to it until another reason is told.
+
+    Reasons are the same where the whole of them is: one that only holds another would say what nobody said.
+    """
+
+    def __init__(self, facts: tuple[Fact, ...] = ()) -> None:
+        """Take the reasons that several may tell: why no model read the case, or a receiver did not do something."""
+        said = [json.loads(fact.facts) for fact in facts if fact.what in {"prediction-failed", "result-published"} and fact.facts]
+        self._shared = {str(one.get("reason", "")) for one in said} - {""}
+        self._last = ""
+
+    def __call__(self, reason: str) -> str:
+        """Return how a sentence ends that has a reason, or none."""
+        if not reason:
+            return ""
+        known, self._last = self._last, reason
+        return ", for the same reason" if reason == known and reason in self._shared else f": {reason}"
+
+
+def sentence(fact: Fact, weights: Weights, because: Because | None = None) -> str:
     """Tell one fact; where there is nothing more to tell, its own words."""
+    because = because or Because()
     if fact.kind == "said":
         if not fact.facts:
             return _PHI.get(fact.what, f"said {fact.what}")
+        if explain := _EXPLAINED.get(fact.what):
+            return explain(json.loads(fact.facts), because)
         tell = _TOLD.get(fact.what)
         return tell(json.loads(fact.facts), weights) if tell else f"said {fact.what}"
     if fact.kind == "heard":
-        return f"heard {_plain(fact.what)}: {fact.detail}"
+        outcome, _, reason = fact.detail.partition(": ")
+        return f"heard {_plain(fact.what)}: {outcome}{because(reason)}"
     if fact.kind == "delivered":
-        return f"delivery to {fact.what}: {': '.join(dict.fromkeys(fact.detail.split(': ')))}"
-    return f"{fact.kind} {_plain(fact.what)}: {fact.detail}"
+        return f"delivery to {fact.what}: {_delivered(fact.detail, because)}"
+    return f"{fact.kind} {_plain(fact.what)}{because(fact.detail)}"
 
 
-def reasons_in(facts: tuple[Fact, ...]) -> tuple[str, ...]:
-    """Return why no model read the case, or a receiver did not do something: whoever heard of it says the same."""
-    said = [json.loads(fact.facts) for fact in facts if fact.what in {"prediction-failed", "result-published"} and fact.facts]
-    found = dict.fromkeys(str(one.get("reason", "")) for one in said)
-    return tuple(sorted(filter(None, found), key=len, reverse=True))
+def _delivered(detail: str, because: Because) -> str:
+    """Tell a delivery's state, its outcome where that is another word, and the reason; what waits has no outcome yet."""
+    state, _, rest = detail.partition(": ")
+    outcome, _, reason = ("", "", rest) if state == "waiting" else rest.partition(": ")
+    return state + (f": {outcome}" if outcome not in {"", state} else "") + because(reason)
 
 
 def is_news(fact: Fact) -> bool:
@@ -87,15 +111,16 @@ def _pooled(said: Said, weights: Weights) -> str:
     return _prediction(said, weights) + f" (for the {said.get('purpose')}, never published)"
 
 
-def _failed(said: Said, _: Weights) -> str:
-    return f"not read: {said.get('reason')}"
+def _failed(said: Said, because: Because) -> str:
+    return f"not read{because(str(said.get('reason', '')))}"
 
 
-def _triaged(said: Said, _: Weights) -> str:
+def _triaged(said: Said, because: Because) -> str:
     place = f"{said.get('urgency')}, to be read by {local(datetime.fromisoformat(said['read_by']))[:16]}"
-    why = "; ".join(said.get("reasons", ()))
+    reasons = [one.partition(": ") for one in said.get("reasons", ())]
+    why = "; ".join(what + because(reason) for what, _, reason in reasons)
     # The reasons name those already that kept it where it is.
-    guards = [guard for guard in said.get("guards", ()) if guard not in why]
+    guards = [guard for guard in said.get("guards", ()) if ("kept its place", ": ", guard) not in reasons]
     held = f"; kept its place: {', '.join(guards)}" if guards else ""
     undone = "; the lift was undone" if said.get("undone") else ""
     return f"placed: {place} ({why or 'in order of arrival'}{held}{undone}), policy {said.get('policy')}"
@@ -130,14 +155,16 @@ def _signed(said: Said, _: Weights) -> str:
     return f"the radiologist signed the report{f' ({answers})' if answers else ''}"
 
 
-def _published(said: Said, _: Weights) -> str:
+def _published(said: Said, because: Because) -> str:
     named = f" as {', '.join(said['identifiers'])}" if said.get("identifiers") else ""
-    why = f": {said['reason']}" if said.get("reason") else ""
-    return f"{said.get('kind')} to the {str(said.get('receiver')).upper()}: {said.get('outcome')}{named}{why}"
+    outcome = f"{said.get('kind')} to the {str(said.get('receiver')).upper()}: {said.get('outcome')}{named}"
+    return outcome + because(str(said.get("reason", "")))
 
 
 _TOLD: Mapping[str, Callable[[Said, Weights], str]] = {
-    "prediction-made": _prediction, "prediction-shadowed": _shadowed, "prediction-pooled": _pooled, "prediction-failed": _failed,
-    "case-triaged": _triaged, "review-requested": _asked, "case-opened": _opened, "verdict-recorded": _verdict,
-    "label-settled": _label, "report-signed": _signed, "result-published": _published,
+    "prediction-made": _prediction, "prediction-shadowed": _shadowed, "prediction-pooled": _pooled, "review-requested": _asked,
+    "case-opened": _opened, "verdict-recorded": _verdict, "label-settled": _label, "report-signed": _signed,
+}
+_EXPLAINED: Mapping[str, Callable[[Said, Because], str]] = {
+    "prediction-failed": _failed, "case-triaged": _triaged, "result-published": _published,
 }

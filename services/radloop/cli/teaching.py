@@ -3,7 +3,7 @@
 import argparse
 import csv
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from radloop.cli.cycles import followed, told
 from radloop.cli.grpc import Rooms
 from radloop.cli.packages import tar_of, wrong
 from radloop.kit.errors import Misconfigured, Permanent
+from radloop.standards.names import composed
 
 _IMAGES = (".png", ".jpg", ".jpeg", ".dcm")
 _TABLE = "proposals.csv"
@@ -52,13 +53,18 @@ def adapt(rooms: Rooms, args: argparse.Namespace) -> int:
     """Hand over confirmed masks and follow what becomes of them."""
     _folder("--images", args.images)
     _folder("--masks", args.masks)
-    files = list(_confirmed(args.images, args.masks, args.patients, args.most))
-    if not any(name.startswith("images/") for name, _ in files):
+    whose = dict(_listed(args.patients)) if args.patients is not None else {}
+    pairs, without = _paired(args.images, args.masks)
+    if not pairs:
         return wrong(f"no image in {args.images} has a mask of the same name in {args.masks}")
+    chosen = _drawn(pairs, whose, args.most)
+    files = [("patients.csv", args.patients)] if args.patients is not None else []
+    files += [named for image, mask in chosen for named in ((f"images/{image.name}", image), (f"masks/{mask.name}", mask))]
     cycle_id, reason = rooms.adapt(args.model, tar_of(files), str(uuid.uuid4()))
     if reason:
         return wrong(f"not started: {reason}")
-    print(f"cycle {cycle_id} started: {sum(name.startswith('images/') for name, _ in files)} images with masks")
+    left_out = f"; {without} {'has' if without == 1 else 'have'} none and {'was' if without == 1 else 'were'} left out" if without else ""
+    print(f"cycle {cycle_id} started: {len(chosen)} images with masks{left_out}")
     if args.no_wait:
         return 0
     ended = followed(rooms, cycle_id, args.model)
@@ -66,21 +72,35 @@ def adapt(rooms: Rooms, args: argparse.Namespace) -> int:
     return 0 if ended.state == "released" else 1
 
 
-def _confirmed(images: Path, masks: Path, patients: Path | None, most: int) -> Iterator[tuple[str, Path]]:
-    """Yield the archive's names and files: of images that have a mask, drawn where there are more than wanted."""
-    whose: dict[str, str] = {}
-    if patients is not None:
-        whose = dict(_listed(patients))
-        yield "patients.csv", patients
-    with_mask = [
-        (image, mask) for image in sorted(images.iterdir())
-        for mask in [masks / f"{image.stem}.png"] if image.suffix.lower() in _IMAGES and mask.is_file()
-    ]
+def _paired(images: Path, masks: Path) -> tuple[list[tuple[Path, Path]], int]:
+    """Return the images that have a mask, each with it, and how many have none."""
+    of_name = _by_name("--masks", masks.glob("*.png"))
+    found = [(image, of_name.get(composed(image.stem))) for image in _images(images)]
+    return [(image, mask) for image, mask in found if mask is not None], sum(mask is None for _, mask in found)
+
+
+def _images(folder: Path) -> list[Path]:
+    """Return the images of a folder, by name."""
+    return [one for one in sorted(folder.iterdir()) if one.suffix.lower() in _IMAGES]
+
+
+def _by_name(option: str, files: Iterable[Path]) -> dict[str, Path]:
+    """Return files by their names as they are compared; raise Misconfigured where two have the same one."""
+    found: dict[str, Path] = {}
+    for one in sorted(files):
+        if found.setdefault(composed(one.stem), one) != one:
+            raise Misconfigured(f"{option}: two files of {one.parent} hold one name twice ({one.name}), in both of Unicode's forms")
+    return found
+
+
+def _drawn(pairs: list[tuple[Path, Path]], whose: Mapping[str, str], most: int) -> list[tuple[Path, Path]]:
+    """Return so many pairs at most: whole patients before the next, each time the same."""
+    def by_patient(pair: tuple[Path, Path]) -> bytes:
+        name = composed(pair[0].stem)
+        return sha256(whose.get(name, name).encode()).digest()
+
     # The first by name would be the first year's, or one scanner's.
-    drawn = sorted(with_mask, key=lambda pair: sha256(whose.get(pair[0].stem, pair[0].stem).encode()).digest())
-    for image, mask in sorted(drawn[:most]):
-        yield f"images/{image.name}", image
-        yield f"masks/{mask.name}", mask
+    return sorted(sorted(pairs, key=by_patient)[:most])
 
 
 def _listed(patients: Path) -> Iterator[tuple[str, str]]:
@@ -91,7 +111,7 @@ def _listed(patients: Path) -> Iterator[tuple[str, str]]:
             if not {"name", "patient"} <= set(rows.fieldnames or ()):
                 raise Misconfigured(f"{patients} needs the columns name and patient")
             for row in rows:
-                yield row["name"] or "", row["patient"] or ""
+                yield composed(row["name"] or ""), composed(row["patient"] or "")
     except OSError as failed:
         raise Misconfigured(f"--patients: {patients} cannot be read ({failed.strerror})") from failed
     except csv.Error as other:
@@ -108,14 +128,16 @@ def propose(rooms: Rooms, args: argparse.Namespace) -> int:
         _folder("--masks", args.masks)
     if args.out.exists():
         _folder("--out", args.out)
-    done = {mask.stem for mask in args.masks.glob("*.png")} if args.masks else set()
-    images = [one for one in sorted(args.images.iterdir()) if one.suffix.lower() in _IMAGES and one.stem not in done]
+    done = _by_name("--masks", args.masks.glob("*.png")) if args.masks else {}
+    images = [one for one in _images(args.images) if composed(one.stem) not in done]
     if not images:
         return wrong(f"no image in {args.images} is without a mask")
-    wanted = {image.stem for image in images if (args.out / f"{image.stem}.png").is_file()}
-    found = {name: quality for name, quality in _proposed(args.out / _TABLE) if name in wanted}
+    lying = {composed(mask.stem) for mask in args.out.glob("*.png")}
+    wanted = {composed(image.stem) for image in images} & lying
+    found = {name: quality for name, quality in _proposed(args.out / _TABLE) if composed(name) in wanted}
     before, unread = len(found), dict[str, str]()
-    ahead = [image for image in images if image.stem not in found]
+    listed = {composed(name) for name in found}
+    ahead = [image for image in images if composed(image.stem) not in listed]
     try:
         for image in track(ahead, "proposing", console=Console(stderr=True), transient=True):
             try:

@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from radloop.cli.grpc import Fact, Rooms
-from radloop.cli.story import Weights, is_news, reasons_in, sentence, weights_in
+from radloop.cli.story import Because, Weights, is_news, sentence, weights_in
 from radloop.cli.table import local
 from radloop.kit.errors import Permanent, RadloopError
 
@@ -80,19 +80,12 @@ def told(case: str, facts: tuple[Fact, ...], weights: Weights, *, everything: bo
     traces = {fact.trace_id for fact in facts if fact.trace_id}
     yield f"case {case}: {len(facts)} facts from {len({fact.room for fact in facts})} rooms, {len(traces)} traces" + (
         "" if everything else f" ({len(facts) - len(shown)} of them routine: --all)")
-    told_before: set[str] = set()
-    reasons = reasons_in(facts)
+    because = Because(facts)
     wide = max((len(fact.room) for fact in shown), default=0)
     for day, of_day in groupby(shown, key=lambda fact: local(fact.at)[:10]):
         yield day
         for fact in of_day:
-            said = sentence(fact, weights)
-            for reason in reasons:
-                if f": {reason}" in said and reason in told_before:
-                    said = said.replace(f": {reason}", ", for the same reason")
-                elif reason in said:
-                    told_before.add(reason)
-            yield f"  {local(fact.at)[11:]}  {fact.room.ljust(wide)}  {said}"
+            yield f"  {local(fact.at)[11:]}  {fact.room.ljust(wide)}  {sentence(fact, weights, because)}"
 
 
 def _weights(rooms: Rooms, facts: tuple[Fact, ...]) -> Weights:

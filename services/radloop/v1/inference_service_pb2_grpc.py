@@ -64,7 +64,8 @@ class InferenceServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Propose(self, request, context):
-        """Proposes a mask for an image that nobody has outlined yet; nothing is kept.
+        """Proposes a mask for an image that nobody has outlined yet; nothing is kept. A DICOM object that the segmenter's applicability
+        excludes, or that is no acquired image, is refused with the reason (INVALID_ARGUMENT); of a PNG or a JPEG nothing is known.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -115,7 +115,8 @@ class _Demo:
 
     def _stay(self, page: str, accession: str, asked: threading.Event) -> None:
         """Say where to look, and wait to be stopped."""
-        self.teller.line(f"one study's story:  radloop trace {accession}   (in another terminal)")
+        if accession:  # where nothing came there is no story
+            self.teller.line(f"one study's story:  radloop trace {accession}   (in another terminal)")
         self.teller.line(f"the reading list:   {page}   (the morning is read: press 3 for it; stays up, Ctrl-C stops)")
         if self.args.json:
             self.tell_figures()

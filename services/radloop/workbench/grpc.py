@@ -8,6 +8,7 @@ from typing import Self, TypeVar, cast
 import grpc
 from google.protobuf.message import Message
 
+from radloop.cli.grpc import Cycle
 from radloop.kit.errors import Permanent, Transient
 from radloop.v1 import (
     admin_service_pb2,
@@ -42,17 +43,6 @@ class Version:
     labels: int
     gate_passed: bool
     evidence: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Cycle:
-    """How a cycle stands; `labels` counts what retraining holds, by purpose."""
-
-    id: str
-    state: str
-    version: int
-    evidence: tuple[str, ...]
-    labels: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -138,7 +128,9 @@ class Rooms:
         """Return how a cycle stands; without an id the latest."""
         request = retraining_service_pb2.GetCycleRequest(cycle_id=cycle_id)
         answer = self._ask("retraining", "RetrainingService/GetCycle", request, retraining_service_pb2.GetCycleResponse)
-        return Cycle(answer.cycle_id, answer.state, answer.version, tuple(answer.evidence), dict(answer.labels))
+        return Cycle(
+            answer.cycle_id, answer.state, answer.progress, answer.version, tuple(answer.evidence), dict(answer.labels), answer.note,
+        )
 
     def models(self) -> tuple[Version, ...]:
         """Return the model versions and their stages."""

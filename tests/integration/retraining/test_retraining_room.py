@@ -180,6 +180,9 @@ def test_a_cycle_that_learns_nothing_new_releases_nothing(site: Site) -> None:
     site.cycle("cycle-1")
     again = site.cycle("cycle-2")
     assert (again.state, again.version) == ("unchanged", 0)
+    none = site.ask.GetCycle(pb.GetCycleRequest(model="other"))
+    assert none.state == "none"
+    assert not again.HasField("version") and not none.HasField("version")  # a zero would be a number
     assert again.evidence[0] == "nothing new was learned: this is version 2 again"
     assert site.models() == {1: "retired", 2: "production"}
     site.study("pool", present=True, patient="one-more", drawn="audit")

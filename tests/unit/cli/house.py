@@ -85,6 +85,7 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
         self.blown: admin.BlownFuse | None = None
         self.gate = ""
         self.cycles = 1
+        self.states = ["released"]
         self.away = 0
         self.accessions = {"ACC1001"}
         self.versions = [retraining.ModelVersion(
@@ -168,7 +169,8 @@ class House(admin_rpc.AdminServiceServicer, inference_rpc.InferenceServiceServic
             context.abort(grpc.StatusCode.UNAVAILABLE, "starting")
         if not self.cycles:
             return retraining.GetCycleResponse(state="none", labels={"pool": 12} if request.model == "chest" else {})
-        return retraining.GetCycleResponse(cycle_id="c1", state="gated-out" if self.gate else "released", progress=1, version=3)
+        state = self.states[0] if len(self.states) == 1 else self.states.pop(0)
+        return retraining.GetCycleResponse(cycle_id="c1", state=state, progress=1, version=3 if state == "released" else None)
 
     def AddModel(self, request, context):
         if request.only_check:

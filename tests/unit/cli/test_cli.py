@@ -118,16 +118,11 @@ def test_trace_tells_the_story_of_a_case(house: House, capsys: pytest.CaptureFix
 
 def test_a_reason_is_told_once_in_a_trace(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """Triage, the inbox and the next revision have the same reason that inference gave: they refer to it; another one is told."""
-    def failed(seconds: float, reason: str) -> admin.TraceEntry:
-        one = said(seconds, "inference", "prediction-failed")
-        one.facts = json.dumps({**json.loads(one.facts), "reason": reason})
-        return one
-
     none, pixels = "no version of chest serves this case", "(7FE0,0010) Pixel Data: blank"
     placed = said(5, "triage", "case-triaged")
     placed.facts = json.dumps({**json.loads(placed.facts), "reasons": [f"not read by a model: {none}"], "guards": []})
     house.story = [
-        failed(4, none), placed, failed(6, none), failed(7, pixels),
+        not_read(4, none), placed, not_read(6, none), not_read(7, pixels),
         admin.TraceEntry(at=after(8), room="inference", kind="quarantined", what="radloop.v1.ReadStudy", detail=pixels),
     ]
     assert main(["trace", "ACC1001"]) == 0
@@ -145,6 +140,70 @@ def test_a_reason_is_told_once_in_a_trace(house: House, capsys: pytest.CaptureFi
     told = capsys.readouterr().out
     assert told.count("unable to change") == 1
     assert told.count("delivery to ris priority: delivered: refused, for the same reason") == rooms
+
+
+def not_read(seconds: float, reason: str) -> admin.TraceEntry:
+    """Build what inference says where no model read the case."""
+    one = said(seconds, "inference", "prediction-failed")
+    one.facts = json.dumps({**json.loads(one.facts), "reason": reason})
+    return one
+
+
+def story_of(house: House, capsys: pytest.CaptureFixture[str], *entries: admin.TraceEntry) -> list[str]:
+    """Return a case's lines as `radloop trace` tells them, without their times; each room behind the one door tells the same."""
+    house.story = list(entries)
+    assert main(["trace", "ACC1001"]) == 0
+    return list(dict.fromkeys(line.split(maxsplit=2)[2] for line in capsys.readouterr().out.splitlines()[2:]))
+
+
+@pytest.mark.parametrize(("first", "second"), [
+    ("no version serves", "no version serves; no version of chest serves"), ("timeout", "timeout of triton"),
+    ("timeout", "triton: timeout"), ("refused: timeout", "timeout"),
+])
+def test_a_reason_that_holds_another_one_is_told_as_it_is(
+    house: House, capsys: pytest.CaptureFixture[str], first: str, second: str,
+) -> None:
+    """Evidence says no more than what was said: a reason is the same as another where the whole of it is."""
+    refused = said(6, "publishing", "result-published")
+    refused.facts = json.dumps({**json.loads(refused.facts), "outcome": "refused", "reason": second})
+    delivered = admin.TraceEntry(at=after(7), room="publishing", kind="delivered", what="ehr", detail=f"delivered: refused: {second}")
+    lines = story_of(house, capsys, not_read(4, first), not_read(5, second), refused, delivered)
+    assert f"not read: {first}" in lines
+    assert f"not read: {second}" in lines
+    assert "delivery to ehr: delivered: refused, for the same reason" in lines
+    assert all(line.endswith((first, second, ", for the same reason")) for line in lines)
+
+
+def test_the_same_reason_is_the_one_told_last(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where another came between, it would be taken for that one."""
+    def held(seconds: float, reason: str) -> admin.TraceEntry:
+        return admin.TraceEntry(at=after(seconds), room="inference", kind="quarantined", what="radloop.v1.ReadStudy", detail=reason)
+
+    assert "quarantined ReadStudy: blank" in story_of(house, capsys, not_read(4, "blank"), not_read(5, "timeout"), held(6, "blank"))
+    house.story = [not_read(4, "blank"), held(5, "no such case"), not_read(6, "blank")]
+    assert main(["trace", "ACC1001"]) == 0
+    assert capsys.readouterr().out.count("not read: blank") == 2
+
+
+def test_what_a_receiver_said_is_told_word_for_word(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own words may stand twice in what it said; only the outcome is not repeated beside the state."""
+    details = ("delivered: delivered", "quarantined: quarantined: report: status: report", "waiting: away: away")
+    lines = story_of(house, capsys, *(
+        admin.TraceEntry(at=after(at), room="publishing", kind="delivered", what="ehr", detail=detail) for at, detail in enumerate(details)
+    ))
+    assert lines == [
+        f"delivery to ehr: {told}" for told in ("delivered", "quarantined: report: status: report", "waiting: away: away")]
+
+
+def test_a_guard_that_another_one_holds_is_told() -> None:
+    """A guard is among the reasons where the whole of it is."""
+    from radloop.cli.grpc import Fact
+    from radloop.cli.story import sentence
+
+    long, short = "the ensemble disagrees on effusion, left", "the ensemble disagrees on effusion"
+    facts = json.dumps({**json.loads(example("case-triaged")), "reasons": [f"kept its place: {long}"], "guards": [long, short]})
+    told = sentence(Fact(START, "triage", "said", "case-triaged", "", "", facts), {})
+    assert f"(kept its place: {long}; kept its place: {short})" in told
 
 
 def test_what_keeps_a_case_in_its_place_is_told_once() -> None:

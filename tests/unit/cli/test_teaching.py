@@ -3,6 +3,7 @@
 import io
 import tarfile
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from tests.unit.cli.house import House
@@ -103,6 +104,59 @@ def test_more_images_than_wanted_are_drawn_by_patient(house: House, images: Path
     assert drawn[2] != ["i0", "i1", "i2", "i3"]
 
 
+COMPOSED, APART = (normalize(form, "Müller") for form in ("NFC", "NFD"))
+
+
+def test_an_image_finds_its_mask_in_either_of_unicodes_forms(
+    house: House, images: Path, capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A folder copied from a Mac has other bytes in its names than the masks drawn elsewhere; how many have none is said."""
+    (images / f"{APART}.png").write_bytes(b"i")
+    (images.parent / "masks" / f"{COMPOSED}.png").write_bytes(b"m")
+    (images.parent / "masks" / "i3.png").unlink()
+    adapting = ["models", "adapt", "--images", str(images), "--masks", str(images.parent / "masks"), "--no-wait"]
+    assert main(adapting) == 0
+    with tarfile.open(fileobj=io.BytesIO(house.masks[0][1])) as tar:
+        assert {f"images/{APART}.png", f"masks/{COMPOSED}.png"} <= set(tar.getnames())
+    assert "cycle c1 started: 10 images with masks; 1 has none and was left out" in capsys.readouterr().out
+    out = images.parent / "out"
+    proposing = ["models", "propose", "--images", str(images), "--masks", str(images.parent / "masks"), "--out", str(out)]
+    assert main(proposing) == 0
+    assert [mask.name for mask in out.glob("*.png")] == ["i3.png"]
+    (images.parent / "masks" / f"{APART}.png").write_bytes(b"another")
+    for words in (adapting, proposing):
+        assert main(words) == 78
+        assert "hold one name twice" in capsys.readouterr().err
+
+
+def test_a_proposal_that_was_carried_over_is_not_made_again(house: House, images: Path) -> None:
+    """The masks' names and the table's may have come back in the other form from whoever corrected them."""
+    (images / f"{APART}.png").write_bytes(b"i")
+    out = images.parent / "out"
+    out.mkdir()
+    (out / f"{COMPOSED}.png").write_bytes(b"corrected")
+    (out / "proposals.csv").write_text(f"name,quality\n{COMPOSED},0.5\n", encoding="utf-8")
+    assert main(["models", "propose", "--images", str(images), "--out", str(out)]) == 0
+    assert not (out / f"{APART}.png").exists()
+    assert (out / "proposals.csv").read_text(encoding="utf-8").count("ller,") == 1
+
+
+def test_a_patient_is_drawn_as_one_in_either_of_unicodes_forms(house: House, images: Path) -> None:
+    """All of a patient's images stay together, whichever list an accent or a blank came from."""
+    patients = images.parent / "patients.csv"
+    for at in range(10):
+        (images / f"i{at}.png").rename(images / f"{APART}{at}.png")
+        (images.parent / "masks" / f"i{at}.png").rename(images.parent / "masks" / f"{COMPOSED}{at}.png")
+    rows = (f"{COMPOSED if at % 2 else APART}{at} ,{COMPOSED if at % 3 else APART}{at % 5}\n" for at in range(10))
+    patients.write_text("name,patient\n" + "".join(rows), encoding="utf-8")
+    words = ["models", "adapt", "--images", str(images), "--masks", str(images.parent / "masks"), "--no-wait"]
+    assert main([*words, "--most", "4", "--patients", str(patients)]) == 0
+    with tarfile.open(fileobj=io.BytesIO(house.masks[0][1])) as tar:
+        drawn = [Path(name).stem for name in tar.getnames() if name.startswith("images/")]
+    assert len(drawn) == 4
+    assert len({int(name[-1]) % 5 for name in drawn}) == 2
+
+
 def test_a_cycle_is_followed_while_retraining_is_away(
     house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -116,6 +170,17 @@ def test_a_cycle_is_followed_while_retraining_is_away(
     house.away = 1_000_000
     assert main(["models", "cycle", "--wait"]) == 75
     assert "retraining does not answer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("ended", "status"), [("released", 0), ("unchanged", 0), ("gated-out", 1), ("failed", 1), ("given-up", 1)])
+def test_a_cycle_is_followed_until_it_is_under_way_no_more(
+    house: House, monkeypatch: pytest.MonkeyPatch, ended: str, status: int,
+) -> None:
+    """Where nothing new was learned there is no alarm; a state that this command does not know yet ends it like any other."""
+    monkeypatch.setattr(cycles, "_LOOK_EVERY_S", 0.01)
+    house.states = ["waiting", "training", ended, "asked for once too often"]
+    assert main(["models", "cycle", "--wait"]) == status
+    assert house.states == ["asked for once too often"]
 
 
 def test_a_segmenter_that_never_learned_waits_for_masks(house: House, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,8 @@ from io import StringIO
 
 import pytest
 
-from radloop.workbench.grpc import Cycle, Fact, Row, Version
+from radloop.cli.grpc import Cycle
+from radloop.workbench.grpc import Fact, Row, Version
 from radloop.workbench.hospital.books import Books, Entry
 from radloop.workbench.hospital.ehr import Published
 from radloop.workbench.hospital.figures import Counted
@@ -28,7 +29,8 @@ from radloop.workbench.telling import Teller
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CYCLE = Cycle(
-    id="c1", state="released", version=2, evidence=("233604007: AUC: +0.9, passed", "calibrated on 200 cases"), labels={"pool": 75},
+    id="c1", state="released", progress=1.0, version=2, evidence=("233604007: AUC: +0.9, passed", "calibrated on 200 cases"),
+    labels={"pool": 75},
 )
 ORDERS = tuple(replace(order, priority="R") for order in book(4, children(4, 6, NOON.date()), 1, NOON, timedelta(minutes=3)))
 NAMES = tuple(order.accession for order in ORDERS)

@@ -13,7 +13,6 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from unicodedata import normalize
 
 import cv2
 import numpy as np
@@ -24,6 +23,7 @@ from radloop.retraining.domain.outlines import SIDE
 from radloop.standards.dicom.elements import open_file, text
 from radloop.standards.dicom.pixels import frame_grey, resize
 from radloop.standards.masks import Mask
+from radloop.standards.names import composed
 from radloop.standards.pictures import grey_of
 
 _SMALLEST_SHARE = 0.01
@@ -79,12 +79,7 @@ def _paired(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[st
 
 def _patient_of(data: bytes) -> str:
     """Return the PatientID that an image names, empty where it names none."""
-    return _composed(text(open_file(data, pixels=False), "PatientID")) if _is_dicom(data) else ""
-
-
-def _composed(name: str) -> str:
-    """Return a name in Unicode's form NFC: macOS writes é as e and an accent, and one patient must not be two."""
-    return normalize("NFC", name)
+    return composed(text(open_file(data, pixels=False), "PatientID")) if _is_dicom(data) else ""
 
 
 def _is_dicom(data: bytes) -> bool:
@@ -106,7 +101,7 @@ def _files(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[str
                     patients = _listed(held.read())
                 elif path.parent.name in {"images", "masks"}:
                     into = images if path.parent.name == "images" else masks
-                    name = _composed(path.stem)
+                    name = composed(path.stem)
                     if name in into:
                         raise Permanent(f"two {path.parent.name} have the same name")
                     into[name] = held.read()
@@ -120,7 +115,7 @@ def _listed(data: bytes) -> dict[str, str]:
     found: dict[str, str] = {}
     try:
         for row in csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline="")):
-            name, patient = (_composed((row.get(column) or "").strip()) for column in ("name", "patient"))
+            name, patient = (composed(row.get(column) or "") for column in ("name", "patient"))
             if found.setdefault(name, patient) != patient:
                 raise Permanent("patients.csv lists a name twice, with different patients")
     except csv.Error as broken:

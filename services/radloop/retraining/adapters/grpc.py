@@ -53,13 +53,13 @@ class RetrainingService(rpc.RetrainingServiceServicer):
         cycles = [one for one in book.cycles if request.cycle_id in {"", one.cycle_id}]
         labels = self._shelf.counted() if request.model in {"", self._model} else {}
         if not cycles:
-            return pb.GetCycleResponse(cycle_id=request.cycle_id, state="none", progress=0.0, version=0, labels=labels)
+            return pb.GetCycleResponse(cycle_id=request.cycle_id, state="none", progress=0.0, labels=labels)
         cycle = cycles[-1]
         job, progress, note = progress_of(self._runner.store, cycle.cycle_id)
         state = {RELEASING: TRAINING}.get(cycle.state, cycle.state)
         if state == TRAINING and job == "waiting":
             state = "waiting"
-        version = 0 if state == UNCHANGED else cycle.version  # its number was set aside for nothing
+        version = None if state == UNCHANGED else cycle.version  # its number was set aside for nothing
         return pb.GetCycleResponse(
             cycle_id=cycle.cycle_id, state=state, progress=progress, version=version, evidence=cycle.evidence, labels=labels, note=note,
         )

@@ -208,7 +208,7 @@ def _kill_job(ground: Ground) -> str:
 
 
 def _cycles_ended(stage: Stage) -> bool:
-    return stage.rooms.cycle().state in {"released", "gated-out", "failed", "unchanged"}
+    return stage.rooms.cycle().ended
 
 
 def _disk_full(ground: Ground) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from radloop.cli.grpc import Cycle
 from radloop.standards.codes import FINDINGS
-from radloop.workbench.grpc import Cycle, Version
+from radloop.workbench.grpc import Version
 from radloop.workbench.hospital.tempo import o_clock
 from radloop.workbench.telling import Teller
 

@@ -14,11 +14,12 @@ from uuid import NAMESPACE_OID, uuid5
 import numpy as np
 from numpy.typing import NDArray
 
+from radloop.cli.grpc import Cycle
 from radloop.kit.clock import Clock
 from radloop.kit.errors import Permanent, Transient
 from radloop.standards.dicom.pixels import prepare_file
 from radloop.standards.package import IMAGENET
-from radloop.workbench.grpc import Asked, Cycle, Rooms
+from radloop.workbench.grpc import Asked, Rooms
 from radloop.workbench.hospital.backfill import Archive, hand_over
 from radloop.workbench.hospital.books import Books
 from radloop.workbench.hospital.objects import EARLIER, dx, file_bytes
@@ -31,7 +32,6 @@ from radloop.workbench.play.settled import behind
 from radloop.workbench.telling import Teller
 from radloop.workbench.workshop import MODEL, first_package, package_tar
 
-_ENDED = frozenset({"released", "gated-out", "failed", "unchanged"})
 _POLL = 0.25
 # Longer than the change-control plan waits after the last answer before a cycle begins by itself.
 _CALM = 7.0
@@ -131,14 +131,14 @@ class Loop:
         started, reason = "", "not asked"
         deadline = time.monotonic() + 600
         while reason and time.monotonic() < deadline:
-            self.until(lambda: self._rooms.cycle().state in _ENDED | {"none"}, 600, "the cycle before ends")
+            self.until(lambda: not self._rooms.cycle().under_way, 600, "the cycle before ends")
             started, reason = self._rooms.start_cycle(MODEL, self._id(f"{name} {time.monotonic_ns()}"))
             if reason:
                 self._teller.now(f"the cycle waits: {reason}")
                 time.sleep(_POLL)
         if reason:
             raise Permanent(f"no cycle could be started: {reason}")
-        self.until(lambda: self._rooms.cycle(started).state in _ENDED, 600, "the cycle ends")
+        self.until(lambda: self._rooms.cycle(started).ended, 600, "the cycle ends")
         return self._rooms.cycle(started)
 
     def rest(self) -> None:
@@ -146,7 +146,7 @@ class Loop:
         calm_since: list[float] = []
 
         def calm() -> bool:
-            if self._rooms.cycle().state not in _ENDED | {"none"}:
+            if self._rooms.cycle().under_way:
                 calm_since.clear()
                 return False
             calm_since.append(time.monotonic())
@@ -157,7 +157,7 @@ class Loop:
     def cycled(self) -> bool:
         """Say whether a cycle has ended since the backfill: one begins by itself once the labelling round is over."""
         latest = self._rooms.cycle()
-        return latest.id != self._cycle_before and latest.state in _ENDED
+        return latest.id != self._cycle_before and latest.ended
 
     def last_cycle(self) -> Cycle:
         """Return how the latest cycle stands or ended."""
