@@ -18,7 +18,8 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from radloop.kit.errors import Permanent
-from radloop.kit.wording import misfits, of_yaml
+from radloop.kit.wording import misfits
+from radloop.kit.yaml import NotYaml, yaml_of
 from radloop.standards.codes import Code
 
 FILE: Final = "radloop.yaml"
@@ -269,11 +270,6 @@ _KINDS: Final = {
 }
 
 
-# A date that is none, more brackets than the stack holds; `!!int ''`, `!!bool x`, `!!timestamp x` and 1:59:59… beyond any float, which
-# PyYAML trips over.
-_NOT_YAML: Final = (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError, ArithmeticError)
-
-
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of `radloop.yaml`, for whoever writes one elsewhere."""
     told = TypeAdapter(AnyPackage).json_schema()
@@ -300,9 +296,9 @@ def parse(text: str, where: str = FILE) -> AnyPackage:
     """
     _require_small(where, len(text.encode(errors="replace")))
     try:
-        fields = yaml.safe_load(text)
-    except _NOT_YAML as broken:
-        raise BadPackage(f"{where}: {of_yaml(broken)}") from broken
+        fields = yaml_of(text)
+    except NotYaml as broken:
+        raise BadPackage(f"{where}: {broken.reason}") from broken
     kind = fields.get("kind", "classifier") if isinstance(fields, dict) else "classifier"
     if not isinstance(kind, str) or kind not in _KINDS:
         raise BadPackage(f"{where}: kind: one of {', '.join(_KINDS)} is expected")

@@ -59,7 +59,7 @@ def test_a_file_too_large_is_refused_before_it_is_looked_at(tmp_path: Path, monk
     def parsed(_text: str) -> None:
         raise AssertionError("it was looked at")
 
-    monkeypatch.setattr(package.yaml, "safe_load", parsed)
+    monkeypatch.setattr(package, "yaml_of", parsed)
     told = r"^radloop\.yaml has 262,145 bytes, and at most 262,144 are read$"
     with pytest.raises(BadPackage, match=told):
         package.parse("#" + "\n" * package.LARGEST)
@@ -84,6 +84,14 @@ def test_a_file_as_large_as_is_read_is_read() -> None:
 def test_what_trips_the_parser_is_a_wrong_file_like_any_other(text: str) -> None:
     """One such file must not end whoever reads all of them."""
     with pytest.raises(BadPackage, match=r"^radloop\.yaml: no YAML: "):
+        package.parse(text)
+
+
+def test_a_small_file_cannot_say_a_million_things() -> None:
+    """An alias is a whole finding in four bytes, each of whose fields is looked at wherever it stands."""
+    text = package.render(CHEST).replace("findings:\n", "findings:\n- &f {}\n" + "- *f\n" * 40_000)
+    assert len(text) < package.LARGEST
+    with pytest.raises(BadPackage, match=r"^radloop\.yaml: no YAML: line \d+, column 3: anchors and aliases \(& and \*\) are not read"):
         package.parse(text)
 
 
