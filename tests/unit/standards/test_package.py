@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -104,7 +105,17 @@ def test_a_file_that_is_wrong_everywhere_is_refused_in_a_sentence() -> None:
     assert len(refused.value.reason) < 2_000
 
 
-def test_an_image_that_no_request_can_carry_is_refused() -> None:
-    """Nobody could be asked about it, and already the blank one of the warm-up would fill the memory."""
-    with pytest.raises(BadPackage, match="preparation: an image of these rows, columns and channels is more than 256 MiB"):
-        package.render(replace(CHEST, preparation=replace(IMAGENET, rows=10**9)))
+@pytest.mark.parametrize(("rows", "columns", "channels"), [(4096, 4096, 1), (2048, 2730, 3)])
+def test_an_image_as_large_as_is_asked_about_is_described(rows: int, columns: int, channels: Literal[1, 3]) -> None:
+    """Whole radiographs are: at least four of any kind travel in one request."""
+    some = (0.5,) * channels
+    kept = replace(CHEST, preparation=replace(IMAGENET, rows=rows, columns=columns, channels=channels, mean=some, std=some))
+    assert package.parse(package.render(kept)) == kept
+    assert 4 * kept.preparation.image_bytes <= package.LARGEST_REQUEST
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(10**9, 224), (2048, 2731)])
+def test_an_image_of_which_few_would_fill_the_memory_is_refused(rows: int, columns: int) -> None:
+    """Nobody could be asked about a batch of them, and already the blank one of the warm-up takes its size."""
+    with pytest.raises(BadPackage, match="preparation: an image of these rows, columns and channels is more than 64 MiB"):
+        package.render(replace(CHEST, preparation=replace(IMAGENET, rows=rows, columns=columns)))
