@@ -34,7 +34,7 @@ class Settings(RoomSettings):
             for address in value.split(","):
                 host_and_port(address.strip())
         except Misconfigured as wrong:
-            raise ValueError(wrong.reason) from wrong
+            raise ValueError("host:port is expected, or several with commas between") from wrong
         return value
 
     def tritons(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from radloop.kit.flow import Command, Decision, Event, Record, Reject, Route, Sk
 from radloop.standards import evidence
 from radloop.standards.dicom.errors import DicomError, Unfit
 from radloop.standards.evidence import EvidenceMap
-from radloop.standards.package import Segmenter
+from radloop.standards.package import LARGEST_REQUEST, Segmenter
 
 @dataclass(frozen=True)
 class Lens:
@@ -41,7 +41,7 @@ class Lens:
     preparer: Preparer
     encoder: Encoder
     batch: int = 8
-    """The most images that travel to a model at once: a STAT waits behind one batch at worst."""
+    """The most images that travel to a model at once, large ones fewer: a STAT waits behind one batch at worst."""
 
 
 def take_study(event: StudyCompleted, case: Case | None) -> Decision[Case]:
@@ -272,10 +272,9 @@ def _read(ready: Sequence[_Ready], lens: Lens) -> list[Seen]:
         studies = list(alike)
         package, home = studies[0].described.package, studies[0].described.home
         images = [image for one in studies for image in one.prepared]
+        batch = min(lens.batch, LARGEST_REQUEST // package.preparation.image_bytes)
         try:
-            outputs = joined([
-                lens.reader.read(package, np.stack(images[start:start + lens.batch])) for start in range(0, len(images), lens.batch)
-            ])
+            outputs = joined([lens.reader.read(package, np.stack(images[start:start + batch])) for start in range(0, len(images), batch)])
             require_shapes(outputs, package, home)
         except Permanent as never:
             if len(studies) > 1:

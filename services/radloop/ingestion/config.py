@@ -1,17 +1,11 @@
 """The settings of ingestion, RADLOOP_INGESTION_*."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator
-from pydantic_core import from_json
 
-from radloop.kit.settings import RoomSettings
-
-
-def _object(given: Any) -> Any:
-    """Read an object from the environment's JSON text."""
-    return from_json(given) if isinstance(given, str) else given
+from radloop.kit.settings import RoomSettings, json_object
 
 
 class Settings(RoomSettings):
@@ -33,7 +27,7 @@ class Settings(RoomSettings):
     mllp_message_bytes: int = Field(default=16 * 1024 * 1024, gt=0)
     mllp_idle_seconds: float = Field(default=300.0, gt=0)
     mllp_connections: int = Field(default=64, gt=0)
-    priorities: Annotated[dict[str, Literal["stat", "asap", "routine"]], BeforeValidator(_object)] = Field(default_factory=dict)
+    priorities: Annotated[dict[str, Literal["stat", "asap", "routine"]], BeforeValidator(json_object)] = Field(default_factory=dict)
     own_names: str = "RADLOOP"
 
     @field_validator("zone")

@@ -6,9 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from radloop.kit.errors import Misconfigured
+from radloop.kit.yaml import NotYaml, yaml_of
 
 LONGEST = 36_500
 """Days; a hundred years."""
@@ -32,8 +31,10 @@ def read_retention(path: str = "") -> Retention:
     """Return the packaged retention, or a site's own file; raise Misconfigured where it cannot hold."""
     where = Path(path) if path else Path(str(files("radloop.kit"))) / "retention.yaml"
     try:
-        told: Any = yaml.safe_load(where.read_text())
-    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as wrong:
+        told: Any = yaml_of(where.read_bytes())
+    except NotYaml as wrong:
+        raise Misconfigured(f"RADLOOP_RETENTION: {where.name}: {wrong.reason}") from wrong
+    except OSError as wrong:
         raise Misconfigured(f"RADLOOP_RETENTION: {where.name} cannot be read ({type(wrong).__name__})") from wrong
     names = {field.name for field in fields(Retention)}
     if not isinstance(told, dict) or set(told) != names or not all(type(days) is int and 0 < days <= LONGEST for days in told.values()):

@@ -4,11 +4,14 @@ import os
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic_core import from_json
 
 from radloop.kit.errors import Misconfigured
 from radloop.kit.kafka import Broker
 from radloop.kit.retention import read_retention
 from radloop.kit.wording import expected
+
+_OBJECT = 'a JSON object is expected: {"key": "value"}'
 
 
 class RoomSettings(BaseModel):
@@ -58,6 +61,17 @@ class RoomSettings(BaseModel):
             password=self.kafka_password.get_secret_value(), ca_file=self.kafka_ca_file,
             bells=self.kafka_bells, topic_days=read_retention(self.retention).topic,
         )
+
+
+def json_object(given: Any) -> Any:
+    """Read an object from the environment's JSON text; for a BeforeValidator."""
+    try:
+        found = from_json(given) if isinstance(given, str) else given
+    except ValueError as broken:
+        raise ValueError(_OBJECT) from broken
+    if not isinstance(found, dict):
+        raise ValueError(_OBJECT)  # noqa: TRY004 - pydantic tells a ValueError as what does not fit
+    return found
 
 
 def address_of(room: str) -> str:

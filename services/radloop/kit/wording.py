@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from yaml.reader import ReaderError
 
 Context = Mapping[str, Any]
 _TOLD = 20
@@ -41,19 +39,13 @@ def expected(error: ErrorDetails, forms: Mapping[str, str] = MappingProxyType({}
     return known or (tell(context) if tell is not None else error["type"].replace("_", " "))
 
 
-def of_yaml(broken: BaseException) -> str:
-    """Say in one line why a text is no YAML, and where: the parser's own report is several, about a `<unicode string>`."""
-    if isinstance(broken, ReaderError):
-        return f"no YAML: a sign that it does not allow, at position {broken.position}"
-    mark = getattr(broken, "problem_mark", None)
-    problem = getattr(broken, "problem", None)
-    if isinstance(broken, yaml.MarkedYAMLError) and mark is not None and problem:
-        return f"no YAML: line {mark.line + 1}, column {mark.column + 1}: {problem}"
-    return "no YAML: " + " ".join(str(broken).split())
-
-
 def _plain(words: str) -> Callable[[Context], str]:
     return lambda _: words
+
+
+def _number(bound: object) -> str:
+    """Return a bound with whole numbers whole, as one would write it into the file."""
+    return str(bound).removesuffix(".0")
 
 
 _TEXT = "a text is expected (in quotation marks where it looks like something else)"
@@ -69,11 +61,14 @@ _WORDS: Mapping[str, Callable[[Context], str]] = {
     **dict.fromkeys(("list_type", "tuple_type"), _plain(_LIST)),
     **dict.fromkeys(("dict_type", "dataclass_type", "model_type"), _plain(_KEYS)),
     "finite_number": _plain("a finite number is expected"),
-    "greater_than": lambda context: f"a number above {context['gt']:g} is expected",
-    "greater_than_equal": lambda context: f"a number of at least {context['ge']:g} is expected",
-    "less_than": lambda context: f"a number below {context['lt']:g} is expected",
-    "less_than_equal": lambda context: f"a number of at most {context['le']:g} is expected",
+    "greater_than": lambda context: f"a number above {_number(context['gt'])} is expected",
+    "greater_than_equal": lambda context: f"a number of at least {_number(context['ge'])} is expected",
+    "less_than": lambda context: f"a number below {_number(context['lt'])} is expected",
+    "less_than_equal": lambda context: f"a number of at most {_number(context['le'])} is expected",
     "literal_error": lambda context: f"{context['expected']} is expected",
     "too_short": lambda context: f"at least {context['min_length']} in the list are expected",
+    "string_too_long": lambda context: f"at most {context['max_length']} signs are expected",
+    # Our validators say what is expected, and nothing of what is there.
+    **dict.fromkeys(("value_error", "assertion_error"), lambda context: str(context["error"]) or "another value is expected"),
     "string_pattern_mismatch": lambda context: f"a text of the form {context['pattern']} is expected",
 }

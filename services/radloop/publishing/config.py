@@ -1,18 +1,12 @@
 """The settings of publishing, RADLOOP_PUBLISHING_*: where EHR and RIS are, and as whom we speak to them."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_core import from_json
 
 from radloop.kit.errors import Misconfigured
-from radloop.kit.settings import RoomSettings, host_and_port
+from radloop.kit.settings import RoomSettings, host_and_port, json_object
 from radloop.standards.hl7.write import Interface
-
-
-def _object(given: Any) -> Any:
-    """Read an object from the environment's JSON text."""
-    return from_json(given) if isinstance(given, str) else given
 
 
 class Settings(RoomSettings):
@@ -31,7 +25,7 @@ class Settings(RoomSettings):
     ris_facility: str = "RADIOLOGY"
     processing_id: str = "P"
     hl7_version: str = "2.5.1"
-    identifier_systems: Annotated[dict[str, str], BeforeValidator(_object)] = Field(default_factory=dict)
+    identifier_systems: Annotated[dict[str, str], BeforeValidator(json_object)] = Field(default_factory=dict)
 
     def interface(self) -> Interface:
         """Return between whom HL7 v2 messages go."""

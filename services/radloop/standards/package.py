@@ -18,7 +18,8 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from radloop.kit.errors import Permanent
-from radloop.kit.wording import misfits, of_yaml
+from radloop.kit.wording import misfits
+from radloop.kit.yaml import NotYaml, yaml_of
 from radloop.standards.codes import Code
 
 FILE: Final = "radloop.yaml"
@@ -27,8 +28,11 @@ WEIGHTS_FILE: Final = "model.onnx"
 ENCODER_FILE: Final = "encoder.onnx"
 LARGEST: Final = 256 * 1024
 """Bytes of a `radloop.yaml`. One of a hundred findings takes 30 KiB; one of 1 MiB keeps a processor for a quarter of a minute and more."""
-LARGEST_IMAGE: Final = 256 * 1024 * 1024
-"""Bytes of one prepared image: as many as a request to Triton may carry."""
+LARGEST_REQUEST: Final = 256 * 1024 * 1024
+"""Bytes of the images that are asked about at once. Triton has no limit of its own, and below the 2 GiB of protobuf's it is killed for want
+of memory; the largest batch of the chest model is 19 MB."""
+LARGEST_IMAGE: Final = LARGEST_REQUEST // 4
+"""Bytes of one prepared image, so that some travel together; of the largest, a whole batch of 32 would already be protobuf's 2 GiB."""
 
 # Strict: `rows: "224"` is a typing error, and the JSON Schema calls it one.
 Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
@@ -111,6 +115,11 @@ class Preparation(_Strict):
     """`stored`: the object's VOI LUT, else its window, else its full range; `full-range`: least to greatest value."""
     resize: Literal["area", "bilinear"] = "area"
     keep_aspect: Literal[False] = False
+
+    @property
+    def image_bytes(self) -> int:
+        """The size of one prepared image, four bytes a number."""
+        return 4 * self.channels * self.rows * self.columns
 
 
 _CHANNELS: Final = 3
@@ -269,11 +278,6 @@ _KINDS: Final = {
 }
 
 
-# A date that is none, more brackets than the stack holds; `!!int ''`, `!!bool x`, `!!timestamp x` and 1:59:59… beyond any float, which
-# PyYAML trips over.
-_NOT_YAML: Final = (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError, ArithmeticError)
-
-
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of `radloop.yaml`, for whoever writes one elsewhere."""
     told = TypeAdapter(AnyPackage).json_schema()
@@ -300,9 +304,9 @@ def parse(text: str, where: str = FILE) -> AnyPackage:
     """
     _require_small(where, len(text.encode(errors="replace")))
     try:
-        fields = yaml.safe_load(text)
-    except _NOT_YAML as broken:
-        raise BadPackage(f"{where}: {of_yaml(broken)}") from broken
+        fields = yaml_of(text)
+    except NotYaml as broken:
+        raise BadPackage(f"{where}: {broken.reason}") from broken
     kind = fields.get("kind", "classifier") if isinstance(fields, dict) else "classifier"
     if not isinstance(kind, str) or kind not in _KINDS:
         raise BadPackage(f"{where}: kind: one of {', '.join(_KINDS)} is expected")
@@ -367,7 +371,7 @@ def _consistent(package: AnyPackage, where: str) -> None:
     preparation = package.preparation
     if not len(preparation.mean) == len(preparation.std) == preparation.channels:
         raise BadPackage(f"{where}: preparation.mean and preparation.std need one number per channel")
-    if 4 * preparation.channels * preparation.rows * preparation.columns > LARGEST_IMAGE:
+    if preparation.image_bytes > LARGEST_IMAGE:
         raise BadPackage(f"{where}: preparation: an image of these rows, columns and channels is more than {LARGEST_IMAGE >> 20} MiB")
     if isinstance(package, Segmenter) and package.encoder.model == package.model:
         raise BadPackage(f"{where}: encoder.model needs a name of its own, other than the segmenter's")

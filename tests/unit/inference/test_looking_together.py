@@ -12,6 +12,7 @@ from tests.examples.shared import study
 from tests.examples.segmenting import segmenter
 from tests.unit.inference.test_reading import Desk, live, recorded
 
+from radloop.inference import handlers
 from radloop.inference.domain.answer import Outputs
 from radloop.inference.domain.case import CLASSES, Case
 from radloop.inference.domain.model import Model, lot
@@ -85,6 +86,15 @@ def test_each_study_gets_its_own_answer_from_a_shared_batch() -> None:
     probabilities = [one.findings[0].probability for one in answers]
     assert probabilities == sorted(probabilities)
     assert probabilities[0] < probabilities[4]
+
+
+def test_of_large_images_fewer_travel_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request carries so many bytes: a batch of more would be refused for good, and every study in it."""
+    monkeypatch.setattr(handlers, "LARGEST_REQUEST", 2 * example.package().preparation.image_bytes + 1)
+    reader = ByGrey()
+    seen, _ = together(5, reader)
+    assert reader.asked == [2, 2, 1]
+    assert all(one.predictions for one in seen.values())
 
 
 def test_one_that_cannot_be_decoded_fails_alone() -> None:

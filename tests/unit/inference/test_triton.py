@@ -13,6 +13,7 @@ from radloop.inference.adapters.triton import BusyError, DeadStubError, LateErro
 from radloop.inference.config import Settings
 from radloop.kit import telemetry
 from radloop.kit.errors import Misconfigured, Permanent, RadloopError, Transient
+from radloop.standards.package import LARGEST_REQUEST
 
 
 class Client:
@@ -67,7 +68,7 @@ def test_a_request_carries_the_trace_it_belongs_to(asked: tuple[Triton, Client])
 
 def test_more_than_a_request_may_carry_is_refused_at_our_edge() -> None:
     """Triton has no limit: it would be killed for want of memory, and everybody's readings with it."""
-    huge = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (triton.MOST_BYTES // 4 + 1,), (0,))
+    huge = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (LARGEST_REQUEST // 4 + 1,), (0,))
     with pytest.raises(Permanent, match="257 MiB for chest 1 are more than the 256 MiB of a request"):
         Triton("127.0.0.1:1", 1.0).infer("chest", 1, {"IMAGE": huge}, ("MEMBERS",))
 

@@ -16,6 +16,7 @@ from tests.unit.inference.doubles import Server, clock
 from tests.unit.inference.test_segmenting import CLICK, Bench
 
 from radloop.inference.adapters.loading import Loaded
+from radloop.inference.adapters.packages import with_encoders
 from radloop.inference.adapters.sight import probe, read_through
 from radloop.inference.adapters.triton import Triton
 from radloop.inference.domain.answer import Outputs, joined
@@ -128,7 +129,7 @@ def test_what_one_version_does_to_its_probe_keeps_no_other_from_being_loaded(sur
     keeper = Loaded(server, Named(), lambda: models, Path(), time)
     keeper._turn()
     assert (keeper.warm("bones", 1), keeper.warm("chest", 1)) == (False, True)
-    assert keeper.ready().startswith(f"bones 1: its answer cannot be read: {type(surprise).__name__} at test_wrong_shapes.py:")
+    assert keeper.ready().startswith(f"bones 1: {type(surprise).__name__} at test_wrong_shapes.py:")
     assert "of a patient" not in keeper.ready()
     keeper._cool(("chest", 1), keeper._warm["chest", 1], Transient("triton is away"))
     keeper._turn()
@@ -137,3 +138,41 @@ def test_what_one_version_does_to_its_probe_keeps_no_other_from_being_loaded(sur
     time.advance(6)
     keeper._turn()
     assert (keeper.warm("bones", 1), keeper.ready()) == (True, "")
+
+
+@pytest.mark.parametrize("step", ["held", "load"])
+def test_what_is_told_of_a_surprise_is_true_of_every_step(step: str) -> None:
+    """Triton's list or its loading may be what nobody foresaw: nothing is then said of an answer that was never asked for."""
+    server = Server()
+
+    def surprise(*_: Any) -> Any:
+        raise TypeError("of a patient")
+
+    looks = iter(range(1))  # the first look succeeds: it is the one before loading that does not
+    setattr(server, step, surprise if step == "load" else lambda _: surprise() if next(looks, None) is None else {})
+    found = Model(model="chest").released(example.released())
+    assert found is not None
+    keeper = Loaded(server, example.Packages(), lambda: [found], Path(), clock())
+    keeper._turn()
+    assert keeper.ready().startswith("chest 1: TypeError at test_wrong_shapes.py:")
+    assert keeper.ready().endswith(" surprise, which nobody foresaw")
+
+
+@pytest.mark.parametrize("surprise", [
+    TypeError("of a patient"), OverflowError("x"), SyntaxError("x"), RecursionError("x"), AttributeError("x"),
+])
+def test_a_version_that_cannot_even_be_looked_at_keeps_no_other_from_being_loaded(surprise: Exception) -> None:
+    """Neither where Triton is kept in step nor where the encoders behind segmenters are found."""
+    class Surprising(example.Packages):
+        def describe(self, model: str, version: int, weights_sha256: str) -> Described:
+            if model == "bones":
+                raise surprise
+            return super().describe(model, version, weights_sha256)
+
+    found = [Model(model=name).released(replace(example.released(), subject=name, model=name)) for name in ("bones", "chest")]
+    models = [one for one in found if one is not None]
+    keeper = Loaded(Server(), Surprising(), lambda: with_encoders(models, Surprising()), Path(), clock())
+    keeper._turn()
+    assert (keeper.warm("bones", 1), keeper.warm("chest", 1)) == (False, True)
+    with pytest.raises(Permanent, match=rf"^{type(surprise).__name__} at test_wrong_shapes\.py:\d+ describe, which nobody foresaw$"):
+        keeper.infer("bones", 1, {}, ())

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Annotated
 
 import pytest
@@ -9,9 +10,14 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from radloop.feedback.adapters.rule import read_rule
 from radloop.inference.config import Settings
+from radloop.ingestion.config import Settings as Ingestion
 from radloop.kit.codec import decode
 from radloop.kit.errors import Misconfigured, Permanent
+from radloop.kit.retention import read_retention
+from radloop.kit.settings import RoomSettings
 from radloop.kit.wording import misfits
+from radloop.publishing.config import Settings as Publishing
+from radloop.retraining.adapters import plan
 from radloop.retraining.adapters.plan import load_plan
 from radloop.triage.adapters.policy import read_policy
 
@@ -41,17 +47,55 @@ def test_a_list_is_too_short_only_by_itself() -> None:
     assert misfits(empty.value) == "the whole: at least 1 in the list are expected"
 
 
-@pytest.mark.parametrize("read", [read_policy, read_rule, lambda file: load_plan(Path(file))])
-def test_a_sites_file_that_is_no_yaml_is_named_with_the_line(read, tmp_path: Path) -> None:
+READERS = [
+    (read_policy, "RADLOOP_TRIAGE_POLICY"), (read_rule, "RADLOOP_FEEDBACK_RULE"),
+    (lambda file: load_plan(Path(file)), "RADLOOP_RETRAINING_PLAN"), (read_retention, "RADLOOP_RETENTION"),
+]
+
+
+@pytest.mark.parametrize(("read", "setting"), READERS[:3])
+def test_a_sites_file_that_is_no_yaml_is_named_with_the_line(read, setting: str, tmp_path: Path) -> None:
     """Whoever wrote it opens it at the right place; one that is not there is named too."""
     file = tmp_path / "site.yaml"
-    with pytest.raises(Misconfigured, match=r"site\.yaml cannot be read \(No such file or directory\)"):
+    with pytest.raises(Misconfigured, match=rf"^{setting}: {file} cannot be read \(No such file or directory\)"):
         read(str(file))
     file.write_text("version: 1\nfindings: [\n")
     with pytest.raises(Misconfigured) as wrong:
         read(str(file))
-    assert f"{file}: no YAML: line 3, column 1: " in wrong.value.reason
+    assert wrong.value.reason.startswith(f"{setting}: {file}: no YAML: line 3, column 1: ")
     assert "\n" not in wrong.value.reason
+
+
+@pytest.mark.parametrize("text", [
+    "a: 2001-13-01", "a: !!int Doe", "a: !!bool Doe", "[" * 3000, 'a: "\\UFFFFFFFF"', "a: 1:" + "59:" * 100_000 + "1", "a: &f [1]\nb: *f",
+])
+@pytest.mark.parametrize(("read", "setting"), READERS)
+def test_what_trips_the_parser_is_told_of_every_file(read, setting: str, text: str, tmp_path: Path) -> None:
+    """Nobody is shown a traceback for a typing error, and no file takes long to be refused."""
+    file = tmp_path / "site.yaml"
+    file.write_text(text)
+    begun = monotonic()
+    with pytest.raises(Misconfigured, match=rf"^{setting}: .*site\.yaml: no YAML: ") as wrong:
+        read(str(file))
+    assert "Doe" not in wrong.value.reason
+    assert monotonic() - begun < 5
+
+
+def test_a_plan_says_which_file_it_is(tmp_path: Path) -> None:
+    """The site's, or the packaged one, and by which setting another is named."""
+    file = tmp_path / "site.yaml"
+    for text, said in (("[]", "keys with their values are expected"), ("a: 1", "change-control plan, section release: exactly these keys")):
+        file.write_text(text)
+        with pytest.raises(Misconfigured) as wrong:
+            load_plan(file)
+        assert wrong.value.reason.startswith(f"RADLOOP_RETRAINING_PLAN: {file}: {said}")
+
+
+def test_the_packaged_plan_is_named_where_it_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever installed radloop badly is told which file is missing."""
+    monkeypatch.setattr(plan, "files", lambda _: tmp_path)
+    with pytest.raises(Misconfigured, match=rf"^RADLOOP_RETRAINING_PLAN: {tmp_path}/change-control\.yaml cannot be read"):
+        load_plan()
 
 
 def test_a_wrong_key_of_a_policy_is_named_in_plain_words(tmp_path: Path) -> None:
@@ -61,6 +105,42 @@ def test_a_wrong_key_of_a_policy_is_named_in_plain_words(tmp_path: Path) -> None
     with pytest.raises(Misconfigured) as wrong:
         read_policy(str(file))
     assert f"{file}: not a Policy: allowance_minutes: is missing; " in wrong.value.reason
+
+
+@pytest.mark.parametrize(("room", "settings", "name", "value", "said"), [
+    ("inference", Settings, "TRITON", "Doe", "host:port is expected, or several with commas between"),
+    ("inference", Settings, "TRITON", "a:1,Doe", "host:port is expected, or several with commas between"),
+    ("ingestion", Ingestion, "ZONE", "Mars/Doe", "not a time zone of the IANA database"),
+    ("ingestion", Ingestion, "PRIORITIES", "{Doe", 'a JSON object is expected: {"key": "value"}'),
+    ("ingestion", Ingestion, "PRIORITIES", '["Doe"]', 'a JSON object is expected: {"key": "value"}'),
+    ("ingestion", Ingestion, "PRIORITIES", '{"A": "Doe"}', "'stat', 'asap' or 'routine' is expected"),
+    ("ingestion", Ingestion, "AE_TITLE", "Doe" * 6, "at most 16 signs are expected"),
+    ("publishing", Publishing, "IDENTIFIER_SYSTEMS", "Doe", 'a JSON object is expected: {"key": "value"}'),
+])
+def test_what_our_own_validators_expect_is_told(
+    room: str, settings: type[RoomSettings], name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In their words, by the variable, and never with the value that stands there."""
+    for needed in ("POSTGRES", "KAFKA", "BLOBS", "MODEL_REPOSITORY"):
+        monkeypatch.setenv(f"RADLOOP_{needed}", "x")
+    monkeypatch.setenv("RADLOOP_TRITON", "a:1")
+    monkeypatch.setenv(f"RADLOOP_{room.upper()}_{name}", value)
+    with pytest.raises(Misconfigured) as wrong:
+        settings.load(room)
+    assert wrong.value.reason == f"settings of {room}: RADLOOP_{room.upper()}_{name}: {said}"
+
+
+@pytest.mark.parametrize(("bound", "said"), [(1_048_576, "1048576"), (10.0, "10"), (0.25, "0.25"), (0, "0"), (-1e7, "-10000000")])
+def test_a_bound_is_told_as_one_writes_it(bound: float, said: str) -> None:
+    """Whole where it is whole."""
+    told = (
+        (Field(gt=bound), "above", -1), (Field(ge=bound), "of at least", -1),
+        (Field(lt=bound), "below", 1), (Field(le=bound), "of at most", 1),
+    )
+    for field, words, beyond in told:
+        with pytest.raises(ValidationError) as wrong:
+            TypeAdapter(Annotated[float, field]).validate_python(bound + beyond)
+        assert misfits(wrong.value) == f"the whole: a number {words} {said} is expected"
 
 
 def test_a_wrong_setting_is_named_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:

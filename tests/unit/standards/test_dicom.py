@@ -15,7 +15,7 @@ from tests.dicom_making import encoded, file_of, radiograph
 
 from radloop.standards.dicom import header
 from radloop.standards.dicom.decode import is_plain
-from radloop.standards.dicom.elements import open_file
+from radloop.standards.dicom.elements import is_dicom, open_file
 from radloop.standards.dicom.errors import BadTag, DicomError, MissingTag, NotDicom, Undecodable, Unfit
 from radloop.standards.dicom.pixels import frame_grey, prepare_file, resize
 from radloop.standards.dicom.write import as_file
@@ -36,6 +36,15 @@ def sample_files() -> list[Path]:
     found = [path for path in Path(pydicom.data.__file__).parent.joinpath("test_files").rglob("*") if path.is_file()]
     data = os.environ.get("RADLOOP_DATA", "")
     return sorted(found) + sorted(path for path in Path(data, "dicom_samples").rglob("*.dcm") if data)
+
+
+@pytest.mark.parametrize(("file", "said"), [
+    (file_of(radiograph()), True), (b"\0" * 128 + b"DICM", True), (b"\0" * 127 + b"DICM", False), (b"\x89PNG" + b"\0" * 200, False),
+    (b"DICM", False), (b"", False),
+])
+def test_a_dicom_file_is_known_by_its_prefix(file: bytes, said: bool) -> None:
+    """What comes as an image may be a picture as well: the four letters stand after 128 bytes, whatever those are."""
+    assert is_dicom(file) is said
 
 
 def test_facts_are_read_from_the_header() -> None:

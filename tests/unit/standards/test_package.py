@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_a_file_too_large_is_refused_before_it_is_looked_at(tmp_path: Path, monk
     def parsed(_text: str) -> None:
         raise AssertionError("it was looked at")
 
-    monkeypatch.setattr(package.yaml, "safe_load", parsed)
+    monkeypatch.setattr(package, "yaml_of", parsed)
     told = r"^radloop\.yaml has 262,145 bytes, and at most 262,144 are read$"
     with pytest.raises(BadPackage, match=told):
         package.parse("#" + "\n" * package.LARGEST)
@@ -87,6 +88,14 @@ def test_what_trips_the_parser_is_a_wrong_file_like_any_other(text: str) -> None
         package.parse(text)
 
 
+def test_a_small_file_cannot_say_a_million_things() -> None:
+    """An alias is a whole finding in four bytes, each of whose fields is looked at wherever it stands."""
+    text = package.render(CHEST).replace("findings:\n", "findings:\n- &f {}\n" + "- *f\n" * 40_000)
+    assert len(text) < package.LARGEST
+    with pytest.raises(BadPackage, match=r"^radloop\.yaml: no YAML: line \d+, column 3: anchors and aliases \(& and \*\) are not read"):
+        package.parse(text)
+
+
 def test_a_file_that_is_wrong_everywhere_is_refused_in_a_sentence() -> None:
     """The reason stands in readiness and in answers: it names the first fields, and how many there are beside them."""
     with pytest.raises(BadPackage) as refused:
@@ -96,7 +105,17 @@ def test_a_file_that_is_wrong_everywhere_is_refused_in_a_sentence() -> None:
     assert len(refused.value.reason) < 2_000
 
 
-def test_an_image_that_no_request_can_carry_is_refused() -> None:
-    """Nobody could be asked about it, and already the blank one of the warm-up would fill the memory."""
-    with pytest.raises(BadPackage, match="preparation: an image of these rows, columns and channels is more than 256 MiB"):
-        package.render(replace(CHEST, preparation=replace(IMAGENET, rows=10**9)))
+@pytest.mark.parametrize(("rows", "columns", "channels"), [(4096, 4096, 1), (2048, 2730, 3)])
+def test_an_image_as_large_as_is_asked_about_is_described(rows: int, columns: int, channels: Literal[1, 3]) -> None:
+    """Whole radiographs are: at least four of any kind travel in one request."""
+    some = (0.5,) * channels
+    kept = replace(CHEST, preparation=replace(IMAGENET, rows=rows, columns=columns, channels=channels, mean=some, std=some))
+    assert package.parse(package.render(kept)) == kept
+    assert 4 * kept.preparation.image_bytes <= package.LARGEST_REQUEST
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(10**9, 224), (2048, 2731)])
+def test_an_image_of_which_few_would_fill_the_memory_is_refused(rows: int, columns: int) -> None:
+    """Nobody could be asked about a batch of them, and already the blank one of the warm-up takes its size."""
+    with pytest.raises(BadPackage, match="preparation: an image of these rows, columns and channels is more than 64 MiB"):
+        package.render(replace(CHEST, preparation=replace(IMAGENET, rows=rows, columns=columns)))

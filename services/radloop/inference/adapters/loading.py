@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from radloop.inference.adapters.packages import MENDED_AFTER_S
+from radloop.inference.adapters.packages import MENDED_AFTER_S, UNFORESEEN, unforeseen
 from radloop.inference.adapters.sight import Tensors, probe, read_through
 from radloop.inference.adapters.triton import BusyError, DeadStubError, LateError
 from radloop.inference.domain.answer import Outputs
@@ -25,7 +25,7 @@ from radloop.inference.ports import Packages
 from radloop.kit import telemetry
 from radloop.kit.clock import Clock
 from radloop.kit.errors import Permanent, RadloopError, Transient
-from radloop.kit.worker import Worker, places
+from radloop.kit.worker import Worker
 from radloop.standards.package import Encoder, Package
 
 log = logging.getLogger(__name__)
@@ -45,20 +45,12 @@ bound of its queue costs one request in twenty half a second (2.51), so the conf
 MOST_ENCODINGS = 8
 """Each takes the better part of a second."""
 
-_UNFORESEEN = (ValueError, TypeError, LookupError, ArithmeticError)
-"""What comes of an answer in a way that nobody thought of: the version's own fault, and no reason to leave the others unloaded."""
-
 Key = tuple[str, int]
 
 
 def _needed(model: Model) -> int:
     """Return how soon a model is needed: those that patients need come first, whatever their names."""
     return min((NEED.index(one.stage) for one in model.to_load()), default=len(NEED))
-
-
-def _of(surprise: Exception) -> str:
-    """Return what is told of it: where, and never its message, which may repeat anything."""
-    return f"its answer cannot be read: {type(surprise).__name__} at {places(surprise)[-1]}"
 
 
 class Server(Protocol):
@@ -193,12 +185,13 @@ class Loaded:
         key = (model.model, version.version)
         try:
             self._packages.describe(model.model, version.version, version.weights_sha256)
-        except Permanent as wrong:
+        except (Permanent, *UNFORESEEN) as wrong:
+            reason = wrong.reason if isinstance(wrong, Permanent) else unforeseen(wrong)
             with self._lock:
                 known = self._wrong.get(key)
-                self._wrong[key] = wrong.reason
+                self._wrong[key] = reason
             if known is None:
-                log.warning("a released version cannot be used", extra={"model": key[0], "version": key[1], "reason": wrong.reason})
+                log.warning("a released version cannot be used", extra={"model": key[0], "version": key[1], "reason": reason})
             return False
         with self._lock:
             self._wrong.pop(key, None)
@@ -273,9 +266,9 @@ class Loaded:
         except Permanent as refused:
             self._cool(key, since, refused)
             self._refuse(key, refused.reason)
-        except _UNFORESEEN as surprise:
-            self._cool(key, since, Permanent(_of(surprise)))
-            self._refuse(key, _of(surprise))
+        except UNFORESEEN as surprise:  # asking what is held, having it loaded, or what it answers
+            self._cool(key, since, Permanent(unforeseen(surprise)))
+            self._refuse(key, unforeseen(surprise))
         except Transient as failed:
             self._cool(key, since, failed)
             self._late[key] = self._late.get(key, 0) + 1 if isinstance(failed, LateError) else 0

@@ -25,6 +25,7 @@ from radloop.inference.domain.outline import CLASSICAL, SEGMENTER, Answered, Out
 from radloop.inference.ports import Desk, Files, Packages, Preparer
 from radloop.kit.errors import Permanent, Transient
 from radloop.standards.dicom import header
+from radloop.standards.dicom.elements import is_dicom
 from radloop.standards.dicom.errors import Unfit
 from radloop.standards.dicom.header import InstanceFacts
 from radloop.standards.dicom.pixels import resize
@@ -123,7 +124,7 @@ class Segmenters:
 
         Raise Permanent where none serves, none was made for what the object says it is, or it cannot be read.
         """
-        facts = header.read(image) if image[128:132] == b"DICM" else None
+        facts = header.read(image) if is_dicom(image) else None
         if facts is not None and facts.not_acquired:
             raise Permanent(facts.not_acquired)
         segmenter, reason = self._fit(model, lambda known: known.production, _at_hand(image, facts) if facts is not None else None)

@@ -22,15 +22,13 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 from radloop.inference.adapters.sight import Tensors
 from radloop.kit import telemetry
 from radloop.kit.errors import Permanent, RadloopError, Transient
+from radloop.standards.package import LARGEST_REQUEST
 
 _SHORT = ("out of memory", "failed to allocate", "bad alloc", "std::bad_alloc")
 _AWAY = ("UNAVAILABLE", "CANCELLED", "RESOURCE_EXHAUSTED", "ABORTED")
 _NOT_LOADED = ("not found", "is not ready", "not at ready state", "no available versions", "unknown model")
 _CONNECT_SECONDS = 5.0
 _LOAD_SECONDS = 120.0
-MOST_BYTES = 256 * 2**20
-"""What one request may carry. Triton has no limit of its own and is killed for want of memory below 2 GiB; the largest
-batch of the chest model is 19 MB."""
 
 
 class DeadStubError(Transient):
@@ -57,8 +55,8 @@ class Triton:
     ) -> dict[str, NDArray[Any]]:
         """Return the named outputs of a version for these tensors, which travel as what they are: float32, int64 and so on."""
         size = sum(values.nbytes for values in tensors.values())
-        if size > MOST_BYTES:
-            raise Permanent(f"{-(-size // 2**20)} MiB for {model} {version} are more than the {MOST_BYTES // 2**20} MiB of a request")
+        if size > LARGEST_REQUEST:
+            raise Permanent(f"{-(-size // 2**20)} MiB for {model} {version} are more than the {LARGEST_REQUEST // 2**20} MiB of a request")
         parent = telemetry.traceparent()
         with _translated(f"{model} {version}"):
             said = self._client.infer(

@@ -20,7 +20,7 @@ import numpy as np
 from radloop.kit.errors import Permanent
 from radloop.retraining.domain.arrays import Singles, Truths
 from radloop.retraining.domain.outlines import SIDE
-from radloop.standards.dicom.elements import open_file, text
+from radloop.standards.dicom.elements import is_dicom, open_file, text
 from radloop.standards.dicom.pixels import frame_grey, resize
 from radloop.standards.masks import Mask
 from radloop.standards.names import composed
@@ -79,11 +79,7 @@ def _paired(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[st
 
 def _patient_of(data: bytes) -> str:
     """Return the PatientID that an image names, empty where it names none."""
-    return composed(text(open_file(data, pixels=False), "PatientID")) if _is_dicom(data) else ""
-
-
-def _is_dicom(data: bytes) -> bool:
-    return data[128:132] == b"DICM"
+    return composed(text(open_file(data, pixels=False), "PatientID")) if is_dicom(data) else ""
 
 
 def _files(archive: bytes) -> tuple[dict[str, bytes], dict[str, bytes], dict[str, str] | None]:
@@ -126,7 +122,7 @@ def _listed(data: bytes) -> dict[str, str]:
 def grey(name: str, data: bytes) -> Singles:
     """Return an image as the segmenter sees it: grey 0 to 1, resized whole to [256, 256]; raise Permanent where it is none."""
     try:
-        return resize(frame_grey(open_file(data)) if _is_dicom(data) else grey_of(data), SIDE, SIDE)
+        return resize(frame_grey(open_file(data)) if is_dicom(data) else grey_of(data), SIDE, SIDE)
     except Permanent as broken:
         raise Permanent(f"{name}: {broken.reason}") from broken
 

@@ -4,23 +4,24 @@ import hashlib
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
-
-from radloop.kit.errors import Misconfigured
-from radloop.kit.wording import of_yaml
+from radloop.kit.errors import Misconfigured, Permanent
+from radloop.kit.yaml import yaml_of
 from radloop.retraining.domain.plan import Plan, plan_from
 
 
 def load_plan(path: Path | None = None) -> Plan:
     """Return the plan at a path, or the one packaged with the room; raise Misconfigured where it cannot be read."""
+    file = path or Path(str(files("radloop.retraining"))) / "change-control.yaml"
     try:
-        data = path.read_bytes() if path else (files("radloop.retraining") / "change-control.yaml").read_bytes()
-        parsed = yaml.safe_load(data)
+        return _plan(file.read_bytes())
     except OSError as missing:
-        raise Misconfigured(f"the change-control plan: {path} cannot be read ({missing.strerror})") from missing
-    except yaml.YAMLError as broken:
-        raise Misconfigured(f"the change-control plan: {path}: {of_yaml(broken)}") from broken
-    if not isinstance(parsed, dict):
-        msg = "the change-control plan is not a mapping"
-        raise Misconfigured(msg)
-    return plan_from(parsed, hashlib.sha256(data).hexdigest())
+        raise Misconfigured(f"RADLOOP_RETRAINING_PLAN: {file} cannot be read ({missing.strerror})") from missing
+    except (Permanent, Misconfigured) as wrong:
+        raise Misconfigured(f"RADLOOP_RETRAINING_PLAN: {file}: {wrong.reason}") from wrong
+
+
+def _plan(data: bytes) -> Plan:
+    told = yaml_of(data)
+    if not isinstance(told, dict):
+        raise Misconfigured("keys with their values are expected")
+    return plan_from(told, hashlib.sha256(data).hexdigest())

@@ -35,12 +35,17 @@ _PREFIX_AT: Final = 128
 _UID_LENGTH: Final = 64
 
 
+def is_dicom(file: bytes) -> bool:
+    """Say whether these bytes call themselves a DICOM file (PS3.10 section 7.1), as no PNG or JPEG does."""
+    return file[_PREFIX_AT:_PREFIX_AT + 4] == b"DICM"
+
+
 def open_file(file: bytes, *, pixels: bool = True) -> FileDataset:
     """Return the dataset of a DICOM file's bytes, without its pixel data where `pixels` is false.
 
     Raise NotDicom where the bytes are no DICOM file or break off, MissingTag where they name no transfer syntax.
     """
-    if file[_PREFIX_AT:_PREFIX_AT + 4] != b"DICM":
+    if not is_dicom(file):
         raise NotDicom("FileMetaInformationGroupLength", "no DICM prefix: this is no DICOM file (PS3.10 section 7.1)")
     try:
         dataset = dcmread(BytesIO(file), stop_before_pixels=not pixels)
