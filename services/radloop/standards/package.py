@@ -337,7 +337,7 @@ def read(folder: Path, where: str = FILE) -> AnyPackage:
     try:
         _require_small(where, (folder / FILE).stat().st_size)
         text = (folder / FILE).read_text(encoding="utf-8")
-    except FileNotFoundError as missing:
+    except (FileNotFoundError, IsADirectoryError) as missing:
         raise BadPackage(f"{folder.name} has no {FILE}") from missing
     except UnicodeDecodeError as damaged:
         raise BadPackage(f"{where if where != FILE else f'{FILE} of {folder.name}'} is not UTF-8") from damaged

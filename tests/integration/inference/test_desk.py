@@ -146,11 +146,13 @@ def test_a_reading_is_said_to_have_failed_only_where_it_has_no_answer(
     with runner.store.connection() as connection:
         connection.execute("update reading set takes = 5 where role = 'serving'")
         connection.execute("update reading set ended_at = now() where role = 'shadow'")
+        answers = [(reading_id(CASE, "shadow", 1), "recorded"), (reading_id(CASE, "serving", 2), "recorded")]
         if ended:
-            connection.execute(
-                "insert into inbox (route, input_id, key, type, outcome) values ('record_reading', %s, %s, 'ReadStudy', %s)",
-                (reading_id(CASE, "serving", 1), CASE, ended),
-            )
+            answers.append((reading_id(CASE, "serving", 1), ended))
+        connection.cursor().executemany(
+            "insert into inbox (route, input_id, key, type, outcome) values ('record_reading', %s, %s, 'ReadStudy', %s)",
+            [(reading, CASE, outcome) for reading, outcome in answers],
+        )
     readers._turn()
     with runner.store.connection() as connection:
         said = connection.execute("select headers, value from outbox").fetchall()

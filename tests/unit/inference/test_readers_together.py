@@ -241,6 +241,17 @@ def test_where_the_end_of_a_batch_cannot_be_told_its_rest_is_read() -> None:
     assert sorted(queue.ended) == [(f"reading-{number}", "recorded") for number in range(3)]
 
 
+def test_where_no_more_can_be_taken_the_first_is_read() -> None:
+    """It is in hand: left, it would wait for the end of its lease, and be counted as what ended a process."""
+    class Away(Queue):
+        def take_beside(self, taken: Any, most: int, held: Any) -> Any:
+            raise Transient("postgres is away")
+
+    queue = Away(*many(2).waiting)
+    quick(queue, Together())._turn()
+    assert queue.ended == [("reading-0", "recorded")]
+
+
 def test_what_could_not_be_read_together_is_read_alone() -> None:
     """One of them, or none of them: each gets its own try, and the others are not read again."""
     runner, queue, together = Runner(), many(4), Together("reading-1")

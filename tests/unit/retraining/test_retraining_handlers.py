@@ -299,7 +299,7 @@ def test_a_cycle_that_learned_nothing_new_makes_no_version() -> None:
     assert isinstance(decision, Record)
     after = kept(decision)
     assert (decision.emit, decision.deliver, after.versions, after.records) == ((), (), before.versions, before.records)
-    assert (after.cycles[-1].state, after.running()) == ("unchanged", None)
+    assert (after.cycles[-1].state, after.running(), len(decision.timers)) == ("unchanged", None, 1)
     assert after.cycles[-1].evidence[0] == "nothing new was learned: this is version 2 again"
 
 

@@ -165,8 +165,10 @@ class Readers:
         most = min(self._most, int(seconds / max(self._pace.get(first.role, seconds), _QUICKEST_S)))
         if first.rank < STAT or first.takes > 1 or first.role == "encode" or most < 2:
             return [first]
-        taken = {first.case_id: first}
-        for one in self._queue.take_beside(first, most - 1, self._being_read()):
+        taken, beside = {first.case_id: first}, tuple[Taken, ...]()
+        with suppress(Transient):  # what was taken is read, or put back
+            beside = self._queue.take_beside(first, most - 1, self._being_read())
+        for one in beside:
             if one.case_id in taken:  # one transaction settles a case once
                 self._owed.append(partial(self._queue.give_back, one, 0.0))
             else:
