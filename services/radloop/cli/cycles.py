@@ -1,5 +1,6 @@
 """How a cycle stands, and how far it is until it has ended: of a classifier as of a segmenter."""
 
+import sys
 import time
 
 from radloop.cli.grpc import Cycle, Rooms
@@ -11,12 +12,16 @@ _PATIENCE_S = 300.0
 
 
 def followed(rooms: Rooms, cycle_id: str, model: str) -> Cycle:
-    """Return how a cycle ended, a bar showing meanwhile how far it is; raise Transient after minutes without an answer."""
+    """Return how a cycle ended; raise Transient after minutes without an answer.
+
+    A bar shows meanwhile how far it is, and where nobody looks at a terminal a line for each of its steps.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:24}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console, step = Console(stderr=True), ""
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("waiting", total=1.0)
         heard = time.monotonic()
         while True:
@@ -25,12 +30,16 @@ def followed(rooms: Rooms, cycle_id: str, model: str) -> Cycle:
             except Transient:
                 if time.monotonic() - heard > _PATIENCE_S:
                     raise
-                bar.update(task, description="retraining is away")
+                doing = "retraining is away"
             else:
                 if not now.under_way:
                     return now
-                heard = time.monotonic()
-                bar.update(task, completed=now.progress, description=now.note or now.state)
+                heard, doing = time.monotonic(), now.note or now.state
+                bar.update(task, completed=now.progress)
+            bar.update(task, description=doing)
+            if doing != step and not console.is_terminal:
+                print(doing, file=sys.stderr, flush=True)
+            step = doing
             time.sleep(_LOOK_EVERY_S)
 
 
@@ -41,7 +50,9 @@ def told(cycle: Cycle, model: str) -> None:
     elif cycle.state == "none":
         print(f"no cycle of {model} yet: it does not learn from answers; masks teach a segmenter: `radloop models adapt --model {model}`")
     else:
-        print(f"cycle {cycle.id or '-'}: {cycle.state}" + (f", version {cycle.version}" if cycle.version else ""))
+        number = f", version {cycle.version}" if cycle.version else ""
+        far = f", {cycle.progress:.0%} {cycle.note}".rstrip() if cycle.under_way else ""
+        print(f"cycle {cycle.id or '-'}: {cycle.state}{number}{far}")
     for sentence in cycle.evidence:
         print(f"  {sentence}")
     if cycle.labels:

@@ -152,7 +152,9 @@ def propose(rooms: Rooms, args: argparse.Namespace) -> int:
         if found or (args.out / _TABLE).is_file():
             _list(args.out / _TABLE, found)
     if not found and len(unread) > 1 and len(reasons := set(unread.values())) == 1:
-        return wrong(f"no mask was proposed for any of {len(unread)} images: {reasons.pop()}")
+        reason = reasons.pop()
+        teach = "; `radloop models adapt` teaches one" if "no segmenter" in reason else ""
+        return wrong(f"no mask was proposed for any of {len(unread)} images: {reason}{teach}")
     first = min(found, key=lambda name: (found[name], name), default="")
     if found:
         told = f"{len(found) - before} masks and {_TABLE} are in {args.out}"

@@ -53,6 +53,14 @@ class _Plain(yaml.SafeLoader):
                 raise ConstructorError(None, None, "merge keys (<<) are not read here", key.start_mark)
         super().flatten_mapping(node)
 
+    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set[tuple[str, str]]()
+        for key, _ in node.value:
+            if isinstance(key, ScalarNode) and (named := (key.tag, key.value)) in seen:
+                raise ConstructorError(None, None, "a key stands there twice", key.start_mark)  # which of them was meant?
+            seen |= {named} if isinstance(key, ScalarNode) else set()
+        return super().construct_mapping(node, deep)
+
     def construct_object(self, node: Node, deep: bool = False) -> Any:
         if isinstance(node, ScalarNode) and node.tag == _WHOLE and len(node.value) > _LONGEST_NUMBER:
             raise ConstructorError(None, None, "a number longer than any that is read here", node.start_mark)

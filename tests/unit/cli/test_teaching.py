@@ -78,7 +78,7 @@ def test_nothing_is_left_where_nothing_can_propose(house: House, images: Path, c
     house.no_segmenter = "no segmenter serves"
     assert main(words) == 1
     told = capsys.readouterr()
-    said = "radloop: no mask was proposed for any of 10 images: inference refused: no segmenter serves"
+    said = "radloop: no mask was proposed for any of 10 images: inference refused: no segmenter serves; `radloop models adapt` teaches one"
     assert (told.out, told.err.strip()) == ("", said)
     assert not out.exists()
     house.no_segmenter = ""
@@ -174,12 +174,14 @@ def test_a_cycle_is_followed_while_retraining_is_away(
 
 @pytest.mark.parametrize(("ended", "status"), [("released", 0), ("unchanged", 0), ("gated-out", 1), ("failed", 1), ("given-up", 1)])
 def test_a_cycle_is_followed_until_it_is_under_way_no_more(
-    house: House, monkeypatch: pytest.MonkeyPatch, ended: str, status: int,
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ended: str, status: int,
 ) -> None:
     """Where nothing new was learned there is no alarm; a state that this command does not know yet ends it like any other."""
     monkeypatch.setattr(cycles, "_LOOK_EVERY_S", 0.01)
     house.states = ["waiting", "training", ended, "asked for once too often"]
     assert main(["models", "cycle", "--wait"]) == status
+    told = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert told[:2] == ["waiting", "training"]  # no terminal: a line for each step
     assert house.states == ["asked for once too often"]
 
 

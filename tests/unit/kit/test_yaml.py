@@ -31,6 +31,7 @@ def test_what_is_wrong_repeats_nothing_of_what_stands_there(text: str) -> None:
     ("a: &x 1", "line 1, column 4: anchors and aliases (& and *) are not read here"),
     ("a: *x", "line 1, column 4: anchors and aliases (& and *) are not read here"),
     ("- <<: {a: 1}", "line 1, column 3: merge keys (<<) are not read here"),
+    ("a: 1\nb: 2\na: 3", "line 3, column 1: a key stands there twice"), ("a: {b: 1, b: 1}", "line 1, column 11: a key stands there twice"),
     ("a: " + "9" * 201, "line 1, column 4: a number longer than any that is read here"),
     ("[" * 3000, "it is nested too deeply"), ('"\\UFFFFFFFF"', "OverflowError"),
 ])

@@ -300,7 +300,7 @@ def test_a_cycle_that_learned_nothing_new_makes_no_version() -> None:
     after = kept(decision)
     assert (decision.emit, decision.deliver, after.versions, after.records) == ((), (), before.versions, before.records)
     assert (after.cycles[-1].state, after.running(), len(decision.timers)) == ("unchanged", None, 1)
-    assert after.cycles[-1].evidence[0] == "nothing new was learned: this is version 2 again"
+    assert (after.cycles[-1].evidence[0], after.next_number()) == ("nothing new was learned: this is version 2 again", 3)
 
 
 def test_what_was_rolled_back_does_not_come_again_by_itself() -> None:

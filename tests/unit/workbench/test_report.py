@@ -147,6 +147,18 @@ def test_page_and_summary_tell_the_same_figures() -> None:
     assert "13 of 13" in lines
 
 
+def test_a_model_that_got_worse_is_said_to_have_got_worse() -> None:
+    """In the summary and on the page, where the interval leaves no doubt; a loss that may be chance is a figure only."""
+    assert STORY.learning is not None
+    lost = replace(STORY, learning=replace(STORY.learning, gain=Interval(-0.058, -0.099, -0.023)))
+    assert "AUC lost" in page(lost)
+    assert "worse than the first model" in page(lost)
+    assert any("worse than the first model" in line for line in summary(lost))
+    perhaps = replace(STORY, learning=replace(STORY.learning, gain=Interval(-0.01, -0.05, 0.02)))
+    for told in (page(perhaps), page(STORY), *summary(perhaps), *summary(STORY)):
+        assert "worse than" not in told
+
+
 def test_a_version_that_was_there_before_is_not_said_to_have_been_in_shadow() -> None:
     """And the page warns of what it may have seen."""
     there = replace(STORY, served_before=2)

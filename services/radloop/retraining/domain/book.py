@@ -99,8 +99,9 @@ class Book:
         return next((one for one in self.cycles if one.state in {TRAINING, RELEASING}), None)
 
     def next_number(self) -> int:
-        """Return the number of the next version; a failed cycle's number is not used again."""
-        return 1 + max((*(one.number for one in self.versions), *(one.version for one in self.cycles)), default=0)
+        """Return the number of the next version; a failed cycle's number is not used again, that of one that made nothing is."""
+        tried = (one.version for one in self.cycles if one.state != UNCHANGED)
+        return 1 + max((*(one.number for one in self.versions), *tried), default=0)
 
     def with_version(self, version: Version) -> "Book":
         """Return the book with this version added, or in the place of its former self."""

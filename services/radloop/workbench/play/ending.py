@@ -126,6 +126,7 @@ def _learned(learning: Learning | None) -> list[str]:
         *lines,
         f"    {f'gain over {learning.points[0].name}, paired':<36} {_interval(learning.gain)}",
         f"    {'gain over random labels, paired':<36} {_interval(learning.over_random)}",
+        *([f"    {learning.worse}"] if learning.worse else []),
     ]
 
 

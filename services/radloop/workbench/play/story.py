@@ -41,6 +41,16 @@ class Learning:
     patients: int
     images: int
 
+    @property
+    def worse(self) -> str:
+        """Say that the version that serves is worse than the first, where the interval leaves no doubt; empty where it does."""
+        if self.gain.high >= 0:
+            return ""
+        return (
+            f"the version that serves is worse than {self.points[0].name}: few answers, some of them wrong; and a gate that is held while"
+            " nothing is in production asks for the plan's least AUC alone"
+        )
+
 
 @dataclass(frozen=True)
 class Study:
