@@ -58,10 +58,13 @@ def named(package: bytes, file: Path) -> str:
     """Return the model that a package's radloop.yaml names; `file` is where it came from."""
     try:
         with tarfile.open(fileobj=io.BytesIO(package), mode="r:") as tar:
-            held = tar.extractfile(standard.FILE)
-            return standard.parse(held.read().decode("utf-8", errors="replace") if held else "", f"{file}: {standard.FILE}").model
-    except (tarfile.TarError, KeyError) as other:
-        raise Misconfigured(f"{file}: not a tar with {standard.FILE} in it") from other
+            entry = next((one for one in tar if one.name.removeprefix("./") == standard.FILE), None)
+            held = tar.extractfile(entry) if entry is not None else None
+            if held is None:
+                raise Misconfigured(f"{file}: no {standard.FILE} at its top; `tar -C FOLDER -cf {file.name} .` packs one that has it")
+            return standard.parse(held.read().decode("utf-8", errors="replace"), f"{file}: {standard.FILE}").model
+    except tarfile.TarError as other:
+        raise Misconfigured(f"{file}: not a tar") from other
 
 
 def tar_of(files: Iterable[tuple[str, Path]]) -> bytes:

@@ -84,6 +84,11 @@ def test_a_tar_is_handed_over_as_it_is(house: House, tmp_path: Path, capsys: pyt
     with tarfile.open(tmp_path / "made.tar", "w") as tar:
         for file in made.iterdir():
             tar.add(file, file.name)
+    with tarfile.open(tmp_path / "dot.tar", "w") as tar:
+        tar.add(made, ".")  # as tar itself packs a folder
+    assert main(["models", "validate", str(tmp_path / "dot.tar")]) == 0
+    house.checked.clear()
+    capsys.readouterr()
     assert main(["models", "validate", str(tmp_path / "made.tar")]) == 0
     assert main(["models", "add", str(tmp_path / "made.tar")]) == 0
     assert house.packages == house.checked == [(tmp_path / "made.tar").read_bytes()]
@@ -95,14 +100,18 @@ def test_a_tar_is_handed_over_as_it_is(house: House, tmp_path: Path, capsys: pyt
     assert f"{tmp_path / 'other.tar'}: radloop.yaml: kind: one of classifier, segmenter, encoder" in capsys.readouterr().err
     (tmp_path / "note.tar").write_text("no tar")
     assert main(["models", "add", str(tmp_path / "note.tar")]) == 78
-    assert f"{tmp_path / 'note.tar'}: not a tar with radloop.yaml in it" in capsys.readouterr().err
+    assert f"{tmp_path / 'note.tar'}: not a tar" in capsys.readouterr().err
+    with tarfile.open(tmp_path / "below.tar", "w") as tar:
+        tar.add(made, "made")
+    assert main(["models", "add", str(tmp_path / "below.tar")]) == 78
+    assert "no radloop.yaml at its top; `tar -C FOLDER -cf below.tar .` packs one" in capsys.readouterr().err
 
 
 def test_a_tar_that_is_none_is_in_order_for_nobody(nobody: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Also where no room is there to say so."""
     (tmp_path / "note.tar").write_text("no tar")
     assert main(["models", "validate", str(tmp_path / "note.tar")]) == 78
-    assert "not a tar with radloop.yaml in it" in capsys.readouterr().err
+    assert "note.tar: not a tar" in capsys.readouterr().err
 
 
 def test_a_package_is_added_under_the_name_it_names(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """A package that somebody else made is taken without code, and one that is wrong is refused with what is wrong named."""
 
+import io
+import tarfile
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -211,6 +213,16 @@ def test_an_encoder_must_give_what_its_segmenter_takes() -> None:
     """Another graph behind it is found when it is added, not at a reader's first click."""
     with pytest.raises(Permanent, match=r"encoder.onnx: IMAGE is missing|encoder.onnx: IMAGE_EMBEDDING"):
         unpack(pack(assemble_segmenter(segmenter(), tiny_decoder(), tiny_decoder())))
+
+
+def test_a_package_packed_by_tar_itself_is_taken(tmp_path: Path) -> None:
+    """`tar -C folder -cf x.tar .` names each file from a dot, and the folder too."""
+    for name, data in files().items():
+        (tmp_path / name).write_bytes(data)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        tar.add(tmp_path, ".")
+    assert unpack(packed.getvalue()) == unpack(pack(files()))
 
 
 def test_something_else_in_the_folder_is_named() -> None:

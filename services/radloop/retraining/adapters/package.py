@@ -245,11 +245,14 @@ def unpack(data: bytes) -> dict[str, bytes]:
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
             for entry in tar:
-                if not entry.isfile() or entry.size > _LARGEST or entry.name not in _KNOWN:
+                name = entry.name.removeprefix("./")
+                if entry.isdir() and name in {"", "."}:
+                    continue  # as `tar -C folder -cf x.tar .` packs it
+                if not entry.isfile() or entry.size > _LARGEST or name not in _KNOWN:
                     msg = f"the package holds something that is no file of a model version: {entry.name[:60]!r}"
                     raise Permanent(msg)
                 held = tar.extractfile(entry)
-                found[entry.name] = held.read() if held is not None else b""
+                found[name] = held.read() if held is not None else b""
     except tarfile.TarError as broken:
         msg = "the package is not a tar"
         raise Permanent(msg) from broken
