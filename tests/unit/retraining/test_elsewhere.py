@@ -1,8 +1,8 @@
 """A package that somebody else made is taken without code, and one that is wrong is refused with what is wrong named."""
 
+import hashlib
 import io
 import tarfile
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
